@@ -1,0 +1,70 @@
+/** The one way to the C addon. Its functions never throw: they answer with a value or a negative errno. */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { getSystemErrorName } from "node:util";
+import { OverlayError } from "../net/overlay-error.ts";
+
+const ADDON_PATH = fileURLToPath(new URL("../../build/twill_tun.node", import.meta.url));
+
+/** A watch on a descriptor, known only to the addon. */
+export type WatchHandle = object & { readonly watchHandle: unique symbol };
+
+/**
+ * What native/addon.c exports, in the order of its files. Arguments of a wrong type or a range outside a
+ * buffer are answered with -EINVAL. Use the typed wrappers beside this file, not these.
+ */
+export interface NativeAddon {
+  tunOpen(name: string): number;
+  tunSetPersistent(fd: number, isPersistent: boolean): number;
+  packetRead(fd: number, buffer: Uint8Array, offset: number, length: number): number;
+  packetWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number;
+  packetPair(fds: Int32Array): number;
+  udpSocketOpen(address: number, port: number, receiveBufferBytes: number, sendBufferBytes: number): number;
+  udpSocketForbidReuse(fd: number): number;
+  watchOpen(fd: number, onReadable: (errno: number) => void): WatchHandle | number;
+  watchPause(watch: WatchHandle): number;
+  watchResume(watch: WatchHandle): number;
+  watchClose(watch: WatchHandle): number;
+  lockFile(fd: number): number;
+  sendUnixDatagram(path: string, text: string): number;
+  hardenProcess(): number;
+}
+
+let loaded: NativeAddon | null = null;
+
+/** The addon, loaded at the first call. @throws {OverlayError} `ERR_ADDON_MISSING` */
+export function loadAddon(): NativeAddon {
+  return (loaded ??= loadAddonFrom(ADDON_PATH));
+}
+
+/** Loads the addon from this file. @throws {OverlayError} `ERR_ADDON_MISSING` when it is not there or does not load */
+export function loadAddonFrom(path: string): NativeAddon {
+  if (!existsSync(path)) {
+    throw new OverlayError(
+      "ERR_ADDON_MISSING",
+      `Cannot load the addon: ${path} is missing; run scripts/setup`,
+      {
+        path,
+      },
+    );
+  }
+  try {
+    return createRequire(import.meta.url)(path) as NativeAddon;
+  } catch (err) {
+    throw new OverlayError(
+      "ERR_ADDON_MISSING",
+      `Cannot load the addon: ${path} does not fit this Node.js or C library; run scripts/build-native`,
+      { path, nodeVersion: process.version },
+      { cause: err },
+    );
+  }
+}
+
+/** Linux's "file descriptor in bad state" (include/uapi/asm-generic/errno.h), which neither node:os nor libuv names. */
+export const EBADFD = 77;
+
+/** Name of a negative errno, such as "EBUSY": for messages and for choosing between them. */
+export function errnoName(errno: number): string {
+  return errno === -EBADFD ? "EBADFD" : getSystemErrorName(errno);
+}

@@ -1,0 +1,103 @@
+/** Datagrams on their way to peers: the memory they lie in, how many may wait, and how each one ended. */
+import { MAX_PACKET_BYTES } from "./ipv4-header.ts";
+import { COUNTER, addTo } from "./packet-counters.ts";
+import type { CounterBlock, CounterIndex } from "./packet-counters.ts";
+
+/**
+ * Datagrams that may wait for the socket, 64 KiB of address space each (8 MiB; only touched pages take memory).
+ * One turn of the event loop sends up to `TUN_PACKETS_PER_TURN` and hears of their ends after it, so less than
+ * that would drop without need; more would only add delay behind the socket's own queue.
+ */
+export const SEND_SLOTS = 128;
+
+/** How a send ended: null, or why the kernel refused it. */
+export type OnSent = (err: NodeJS.ErrnoException | null) => void;
+
+/** Hands bytes to the socket, which reads them until it calls `onSent`: at once, or when its queue has room. */
+export type SendDatagram = (bytes: Buffer, length: number, address: string, onSent: OnSent) => void;
+
+/** Memory for one datagram. Whoever takes it fills it, and sends it or gives it back. */
+export interface SendSlot {
+  /** Room for the longest IPv4 packet. */
+  readonly bytes: Buffer;
+  length: number;
+  /** An ICMP error of ours, not somebody's packet: other counters. */
+  isIcmpError: boolean;
+  readonly onSent: OnSent;
+}
+
+/**
+ * The way from slots to the socket. node:dgram reads a buffer until it calls back, which is later when the
+ * kernel's queue is full; so a slot is filled again only after that. Every datagram ends in one counter.
+ */
+export class DgramSendQueue {
+  readonly #sendDatagram: SendDatagram;
+  readonly #counters: CounterBlock;
+  readonly #free: SendSlot[];
+  #whenIdle: (() => void) | null = null;
+
+  constructor(sendDatagram: SendDatagram, counters: CounterBlock) {
+    this.#sendDatagram = sendDatagram;
+    this.#counters = counters;
+    const memory = Buffer.alloc(SEND_SLOTS * MAX_PACKET_BYTES);
+    this.#free = Array.from({ length: SEND_SLOTS }, (_, i) => this.#createSlot(memory, i));
+  }
+
+  /** A free slot, or null when all are in use. */
+  take(): SendSlot | null {
+    return this.#free.pop() ?? null;
+  }
+
+  /** Ends the use of a slot that was taken and is not sent. */
+  giveBack(slot: SendSlot): void {
+    this.#free.push(slot);
+    if (this.#free.length === SEND_SLOTS) this.#whenIdle?.();
+  }
+
+  /** Sends the first `slot.length` bytes to an address in dotted decimal, counts how that ends, gives the slot back. */
+  send(slot: SendSlot, address: string): void {
+    this.#sendDatagram(slot.bytes, slot.length, address, slot.onSent);
+  }
+
+  /** Resolves when every slot has been given back. */
+  idle(): Promise<void> {
+    if (this.#free.length === SEND_SLOTS) return Promise.resolve();
+    return new Promise((resolve) => (this.#whenIdle = resolve));
+  }
+
+  #createSlot(memory: Buffer, index: number): SendSlot {
+    const slot: SendSlot = {
+      bytes: memory.subarray(index * MAX_PACKET_BYTES, (index + 1) * MAX_PACKET_BYTES),
+      length: 0,
+      isIcmpError: false,
+      onSent: (err) => {
+        this.#count(slot, err);
+        this.giveBack(slot);
+      },
+    };
+    return slot;
+  }
+
+  #count(slot: SendSlot, err: NodeJS.ErrnoException | null): void {
+    if (slot.isIcmpError) {
+      addTo(this.#counters, err === null ? COUNTER.icmpSent : COUNTER.icmpFailed, 1);
+    } else if (err === null) {
+      addTo(this.#counters, COUNTER.encapSent, 1);
+      addTo(this.#counters, COUNTER.encapBytes, slot.length);
+    } else {
+      addTo(this.#counters, dropOf(err), 1);
+    }
+  }
+}
+
+function dropOf(err: NodeJS.ErrnoException): CounterIndex {
+  switch (err.code) {
+    case "EAGAIN":
+    case "ENOBUFS":
+      return COUNTER.encapDropSendBusy;
+    case "EMSGSIZE":
+      return COUNTER.encapDropSendTooLong;
+    default:
+      return COUNTER.encapDropSendFailed;
+  }
+}

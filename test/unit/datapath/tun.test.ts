@@ -1,0 +1,13 @@
+import { describe, expect, it } from "vitest";
+import { openTun, removeTun } from "../../../src/datapath/tun.ts";
+
+describe("openTun", () => {
+  it.each(["", "sixteen-letters-", "tun%d", "a/b", "a b", "a:b", ".", "..", "-x", "tün", "a\n"])(
+    "refuses %j, which is no device name",
+    (name) => {
+      const refusal = expect.objectContaining({ name: "RangeError" }) as Error;
+      expect(() => openTun(name, { isPersistent: false })).toThrow(refusal);
+      expect(() => removeTun(name)).toThrow(refusal);
+    },
+  );
+});

@@ -1,0 +1,62 @@
+/** The implementations of `Registry`, as the contract suites run on them. */
+import pino from "pino";
+import { systemClock } from "../../src/agent/system-clock.ts";
+import { openEtcdRegistry } from "../../src/subnet-lease/etcd-registry.ts";
+import { MemoryRegistry } from "../../src/subnet-lease/memory-registry.ts";
+import type { Registry } from "../../src/subnet-lease/registry.ts";
+import { EtcdServer } from "./etcd-server.ts";
+
+const log = pino({ level: "silent" });
+
+/** An implementation, and what a test must do to it from outside. */
+export interface RegistrySubject {
+  open(): Registry;
+  compact(revision: bigint): Promise<void>;
+  /** Takes the registry away while `work` runs. */
+  whileAway(work: () => Promise<void>): Promise<void>;
+  end(): Promise<void>;
+}
+
+async function startEtcd(): Promise<RegistrySubject> {
+  const server = await EtcdServer.start();
+  const options = {
+    endpoints: [server.url],
+    login: null,
+    tls: { caFile: null, certFile: null, keyFile: null },
+  };
+  return {
+    open: () => openEtcdRegistry(options, { clock: systemClock, random: Math.random, log }),
+    compact: async (revision) => {
+      await server.etcdctl("compaction", revision.toString());
+    },
+    whileAway: async (work) => {
+      await server.kill();
+      await work();
+      await server.start();
+    },
+    end: () => server[Symbol.asyncDispose](),
+  };
+}
+
+function startMemory(): Promise<RegistrySubject> {
+  let registry = new MemoryRegistry(systemClock);
+  return Promise.resolve({
+    open: () => (registry = new MemoryRegistry(systemClock)),
+    compact: (revision) => {
+      registry.compact(revision);
+      return Promise.resolve();
+    },
+    whileAway: async (work) => {
+      registry.setAvailable(false);
+      await work();
+      registry.setAvailable(true);
+    },
+    end: () => Promise.resolve(),
+  });
+}
+
+/** For `describe.each`. */
+export const REGISTRY_SUBJECTS = [
+  { name: "EtcdRegistry", start: startEtcd },
+  { name: "MemoryRegistry", start: startMemory },
+];

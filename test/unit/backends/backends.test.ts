@@ -1,0 +1,61 @@
+import { pino } from "pino";
+import { describe, expect, it } from "vitest";
+import type { BackendContext } from "../../../src/backends/backend.ts";
+import { createBackend } from "../../../src/backends/backends.ts";
+import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
+
+const address = (text: string): Ipv4Address => Ipv4Address.parse(text) ?? expect.unreachable(text);
+
+const context = (interfaceIp: string, publicIp: string): BackendContext => ({
+  network: Ipv4Prefix.parse("10.244.0.0/16") ?? expect.unreachable(),
+  underlay: {
+    interfaceName: "eth0",
+    interfaceIndex: 2,
+    interfaceIp: address(interfaceIp),
+    publicIp: address(publicIp),
+    underlayMtu: 1500,
+  },
+  options: { Type: "udp" },
+  sourceCheck: "strict",
+  log: pino({ level: "silent" }),
+});
+const CONTEXT = context("192.0.2.1", "192.0.2.1");
+
+describe("createBackend", () => {
+  it.each(["udp", "UDP"])("makes the udp backend for type %s", async (type) => {
+    const backend = await createBackend(type, CONTEXT);
+    expect(backend).toMatchObject({ type: "udp", overheadBytes: 28 });
+    expect(await backend.advertise(new AbortController().signal)).toEqual({ type: "" });
+    expect(backend.readCounters()).toEqual({});
+    await backend.close();
+  });
+
+  it.each([
+    ["", "Cannot choose a backend: Backend in the network config has no Type, supported: udp"],
+    ["vxlan", `Cannot choose a backend: no support yet for flannel's type "vxlan", supported: udp`],
+    ["Host-GW", `Cannot choose a backend: no support yet for flannel's type "Host-GW", supported: udp`],
+    ["vxlna\n", `Cannot choose a backend: unknown type "vxlna\\u000a", supported: udp`],
+    ["__proto__", `Cannot choose a backend: unknown type "__proto__", supported: udp`],
+  ])("refuses type %j", async (type, message) => {
+    await expect(createBackend(type, CONTEXT)).rejects.toMatchObject({
+      code: "ERR_BACKEND_UNKNOWN",
+      message,
+    });
+  });
+
+  it.each([
+    ["10.244.9.9", "192.0.2.1", "10.244.9.9"],
+    ["192.0.2.1", "10.244.255.255", "10.244.255.255"],
+  ])("refuses a network that holds the underlay address %s or %s", async (interfaceIp, publicIp, named) => {
+    await expect(createBackend("udp", context(interfaceIp, publicIp))).rejects.toMatchObject({
+      code: "ERR_CONFIG_INVALID",
+      message: `Cannot use overlay network 10.244.0.0/16: it contains the underlay address ${named}`,
+    });
+  });
+
+  it("hands the options to the backend, which refuses what it cannot use", async () => {
+    await expect(createBackend("udp", { ...CONTEXT, options: { Port: "8285" } })).rejects.toMatchObject({
+      code: "ERR_CONFIG_INVALID",
+    });
+  });
+});

@@ -46,6 +46,22 @@ export default tseslint.config(
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
     },
   },
+  {
+    files: ["src/**"],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "Property[key.name='shell'][value.value=true]",
+          message: "No shell: run programs with an argument array",
+        },
+        {
+          selector: "VariableDeclaration[kind=/using/]",
+          message: "Node.js 22 cannot run `using`, and sources run as they are: use try and finally",
+        },
+      ],
+    },
+  },
   { files: ["src/agent/config.ts"], rules: { "no-restricted-properties": "off" } },
   {
     files: ["test/**", "scripts/**"],

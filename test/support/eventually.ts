@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** Long enough for a loaded machine with two cores; a condition that holds ends the wait at once. */
 const DEFAULT_TIMEOUT_MS = 5_000;
-const POLL_MS = 10;
+const DEFAULT_POLL_MS = 10;
 
 /**
  * Waits until `check` neither throws nor gives false, and resolves with what it gave. At the deadline it
@@ -10,7 +10,7 @@ const POLL_MS = 10;
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  options: { readonly timeoutMs?: number } = {},
+  options: { readonly timeoutMs?: number; readonly pollMs?: number } = {},
 ): Promise<Exclude<T, false>> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const endMs = performance.now() + timeoutMs;
@@ -22,6 +22,6 @@ export async function eventually<T>(
     } catch (err) {
       if (performance.now() >= endMs) throw err;
     }
-    await delay(POLL_MS);
+    await delay(options.pollMs ?? DEFAULT_POLL_MS);
   }
 }

@@ -1,0 +1,207 @@
+/** The node at work: from the network config to forwarding, and what it says of itself meanwhile. */
+import type { Logger } from "pino";
+import type { Clock } from "../net/clock.ts";
+import type { Ipv4Prefix } from "../net/ipv4.ts";
+import { OverlayError } from "../net/overlay-error.ts";
+import { LeaseFollower } from "../subnet-lease/follow-leases.ts";
+import type { NetworkConfig } from "../subnet-lease/network-config.ts";
+import type { Registry } from "../subnet-lease/registry.ts";
+import { waitForNetworkConfig } from "../subnet-lease/wait-for-config.ts";
+import { describeAgent } from "./agent-status.ts";
+import { decideStart } from "./cached-start.ts";
+import type { HealthSource } from "./health-responses.ts";
+import { createOverlay } from "./overlay.ts";
+import type { Overlay, OverlayEvent } from "./overlay.ts";
+import { NodeReadiness } from "./node-readiness.ts";
+import { SavedState } from "./saved-state.ts";
+import { peerCachePath } from "./start-plan.ts";
+import type { StartPlan } from "./start-plan.ts";
+import type { AgentStatus } from "./status.ts";
+import { formatSubnetFile } from "./subnet-file.ts";
+import { SubnetFileKeeper } from "./subnet-file-keeper.ts";
+import { TaskGroup } from "./task-group.ts";
+
+/** How often registry contact and lease end are looked at: they change without an event. */
+const LOOK_EVERY_MS = 1000;
+/** With a cached start, wrong credentials do not end the agent: it forwards, and asks again this often. */
+const DENIED_RETRY_MS = 5000;
+
+export interface AgentNodeDeps {
+  readonly version: string;
+  readonly plan: StartPlan;
+  readonly nodeId: string;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  /** Gives 0 to 1, 1 excluded. */
+  readonly random: () => number;
+  readonly log: Logger;
+  /** Hears why the agent is not ready, or null when it is, at each change. */
+  readonly onReadiness: (reason: string | null) => void;
+}
+
+export class AgentNode implements HealthSource {
+  readonly #deps: AgentNodeDeps;
+  readonly #readiness: NodeReadiness;
+  readonly #subnetFile: SubnetFileKeeper;
+  readonly #saved: SavedState;
+  #overlay: Overlay | null = null;
+  #follower: LeaseFollower | null = null;
+
+  constructor(deps: AgentNodeDeps) {
+    const { plan, clock, log } = deps;
+    this.#deps = deps;
+    this.#readiness = new NodeReadiness(clock, deps.onReadiness);
+    this.#subnetFile = new SubnetFileKeeper({
+      path: plan.options.subnetFile,
+      clock,
+      log,
+      onOutcome: (problem) => this.#readiness.onSubnetFile(problem),
+    });
+    this.#saved = new SavedState(peerCachePath(plan.options), plan.options.etcdPrefix, deps);
+  }
+
+  notReadyReason(): string | null {
+    return this.#readiness.reason;
+  }
+
+  status(): AgentStatus {
+    const { version, nodeId, plan, clock } = this.#deps;
+    return describeAgent({
+      version,
+      nodeId,
+      notReadyReason: this.#readiness.reason,
+      underlay: plan.underlay,
+      overlay: this.#overlay,
+      follower: this.#follower?.status ?? null,
+      nowMs: clock.nowMs(),
+    });
+  }
+
+  /**
+   * Works until the signal is aborted; then everything is closed, the lease stays and so do the kernel
+   * objects that keep packets from leaving in clear.
+   * @throws {OverlayError} what makes going on impossible
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const group = new TaskGroup(signal);
+    try {
+      group.start((inner) => this.#subnetFile.run(inner));
+      await this.#startForwarding(group);
+      await group.ended();
+    } catch (err) {
+      group.fail(err);
+      await group.ended().catch((first: unknown) => {
+        if (!signal.aborted) throw first;
+      });
+    } finally {
+      group.stop();
+      await this.#overlay?.close();
+      await this.#saved.close();
+    }
+  }
+
+  /** From the cache at once where that is possible, and in any case as etcd says. */
+  async #startForwarding(group: TaskGroup): Promise<void> {
+    const { plan, clock, log } = this.#deps;
+    const decision = decideStart(plan.cache, plan.options.etcdPrefix, clock.wallMs());
+    if (decision.kind === "cached") {
+      const { config, subnet, state } = decision;
+      log.info({ subnet, peers: state.peers.length }, "Forwarding as before, until etcd answers");
+      this.#overlay = await this.#createOverlay(config, group);
+      await this.#overlay.startFromCache(subnet, state);
+    } else if (decision.reason !== null) {
+      log.warn({ reason: decision.reason }, "Cannot use the saved state, will ask etcd first");
+    }
+    const config = await this.#readConfig(group.signal);
+    if (this.#overlay !== null && this.#overlay.config.text !== config.text) {
+      log.warn("The network config has changed, starting anew");
+      await this.#overlay.close();
+      this.#overlay = null;
+    }
+    const overlay = (this.#overlay ??= await this.#createOverlay(config, group));
+    this.#follow(overlay, group);
+    if (overlay.keeper.state.kind === "none") await overlay.startWithLease();
+    overlay.keepLease();
+    group.start(() => overlay.ended());
+  }
+
+  async #readConfig(signal: AbortSignal): Promise<NetworkConfig> {
+    const { registry, plan, clock, log } = this.#deps;
+    for (;;) {
+      try {
+        const config = await waitForNetworkConfig({
+          registry,
+          prefix: plan.options.etcdPrefix,
+          clock,
+          log,
+          signal,
+        });
+        const { network, backendType } = config;
+        log.info({ network, backend: backendType }, "Network config read");
+        return config;
+      } catch (err) {
+        const isDenied = err instanceof OverlayError && err.code === "ERR_REGISTRY_DENIED";
+        if (!isDenied || this.#overlay === null) throw err;
+        log.error({ err }, "Cannot read the network config, forwarding as before");
+        await clock.sleep(DENIED_RETRY_MS, signal);
+      }
+    }
+  }
+
+  #createOverlay(config: NetworkConfig, group: TaskGroup): Promise<Overlay> {
+    const onEvent = (event: OverlayEvent): void => this.#onEvent(event);
+    return createOverlay(config, { ...this.#deps, onEvent }, group.signal);
+  }
+
+  #follow(overlay: Overlay, group: TaskGroup): void {
+    const { registry, plan, clock, random, log } = this.#deps;
+    const follower = new LeaseFollower({
+      registry,
+      prefix: plan.options.etcdPrefix,
+      clock,
+      random,
+      log,
+      signal: group.signal,
+      onView: (view) => {
+        overlay.observe(view);
+        this.#look();
+      },
+    });
+    this.#follower = follower;
+    this.#readiness.onConfig();
+    group.start(() => follower.run());
+    group.start(async (signal) => {
+      while (!signal.aborted) {
+        this.#look();
+        this.#saved.saveIfRenewed(overlay.snapshot());
+        await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined); // the loop looks at the signal
+      }
+    });
+  }
+
+  #look(): void {
+    if (this.#follower !== null) this.#readiness.onRegistry(this.#follower.status);
+  }
+
+  #onEvent(event: OverlayEvent): void {
+    if (event.kind === "lease") this.#readiness.onLease(event.state);
+    if (event.kind === "forwarding") this.#onForwarding(event);
+    else if (this.#overlay !== null) this.#saved.save(this.#overlay.snapshot());
+  }
+
+  #onForwarding(event: Extract<OverlayEvent, { kind: "forwarding" }>): void {
+    const { subnet, problem } = event.outcome;
+    const overlay = this.#overlay;
+    if (overlay !== null && subnet !== null && problem === null) {
+      // A cached subnet is as good as a leased one. Otherwise not before the way to the peers stands:
+      // Docker starts containers as soon as the file is there.
+      if (event.isComplete || overlay.keeper.state.kind === "cached") this.#wantSubnetFile(subnet, overlay);
+    }
+    this.#readiness.onForwarding(event);
+  }
+
+  #wantSubnetFile(subnet: Ipv4Prefix, { config, overlayMtu }: Overlay): void {
+    const { ipMasq } = this.#deps.plan.options;
+    this.#subnetFile.want(formatSubnetFile({ network: config.network, subnet, overlayMtu, ipMasq }));
+  }
+}

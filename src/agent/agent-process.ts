@@ -1,0 +1,93 @@
+/** The daemon, in the order in which it starts. */
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { createIpCommand } from "../kernel/ip-command.ts";
+import { OverlayError } from "../net/overlay-error.ts";
+import { openEtcdRegistry } from "../subnet-lease/etcd-registry.ts";
+import { AgentNode } from "./agent-node.ts";
+import { describeOptions, flagsWithoutEffect } from "./check-options.ts";
+import type { AgentConfig } from "./config.ts";
+import { hardenProcess } from "./harden-process.ts";
+import { serveHealthOnPort, serveHealthOnSocket } from "./health-server.ts";
+import { createLogger } from "./logger.ts";
+import { ensureNodeId } from "./node-id.ts";
+import { acquireInstanceLock } from "./single-instance.ts";
+import { readStartPlan } from "./start-plan.ts";
+import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "./stop-signals.ts";
+import { Supervisor } from "./supervisor.ts";
+import { systemClock } from "./system-clock.ts";
+
+const EXIT_OK = 0;
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+
+/** Runs the agent to its end and resolves with the exit status. Errors are logged. */
+export async function agentProcess(config: AgentConfig, version: string): Promise<number> {
+  const { options } = config;
+  const log = createLogger(options.verbosity > 0 ? "debug" : options.logLevel);
+  const supervisor = new Supervisor(config.notifySocket, log);
+  exitOnFaults(log);
+  const signal = abortOnStopSignals(log, () => supervisor.onStop());
+  try {
+    await runAgent(config, version, { log, supervisor, signal });
+  } catch (err) {
+    if (!signal.aborted) return reportEnd(err, log);
+  } finally {
+    armStopDeadline(log); // nothing is left that keeps the process alive, or this says so
+  }
+  log.info("Stopped");
+  return EXIT_OK;
+}
+
+interface ProcessParts {
+  readonly log: Logger;
+  readonly supervisor: Supervisor;
+  readonly signal: AbortSignal;
+}
+
+async function runAgent(config: AgentConfig, version: string, parts: ProcessParts): Promise<void> {
+  const { options, given } = config;
+  const { log, supervisor, signal } = parts;
+  hardenProcess();
+  log.info({ version, pid: process.pid, options: describeOptions(options) }, "Starting");
+  const flags = flagsWithoutEffect(options, given);
+  if (flags.length > 0)
+    log.warn({ flags }, "Firewall rules are not managed in this version, flags have no effect");
+  const plan = await readStartPlan(options, createIpCommand(), signal);
+  for (const reason of plan.rejectedInterfaces) log.info({ reason }, "Underlay interface not chosen");
+  const { interfaceName, interfaceIp, publicIp, underlayMtu } = plan.underlay;
+  log.info({ interfaceName, interfaceIp, publicIp, underlayMtu }, "Underlay chosen");
+  const random = Math.random.bind(Math);
+  const deps = { clock: systemClock, random, log };
+  const registry = openEtcdRegistry(plan.etcd, deps);
+
+  // ---- Above this line nothing touches the machine; `--check` (check-start.ts) goes no further. ----
+
+  const opened: { close(): Promise<void> | void }[] = [registry];
+  try {
+    const lock = acquireInstanceLock(options.runDir);
+    opened.unshift({ close: () => lock.release() }); // the last to go
+    const nodeId = await ensureNodeId(options.stateDir);
+    const onReadiness = (reason: string | null): void => supervisor.onReadiness(reason);
+    const node = new AgentNode({ ...deps, version, plan, nodeId, registry, onReadiness });
+    if (options.healthzPort > 0) {
+      opened.push(await serveHealthOnPort(options.healthzIp, options.healthzPort, node));
+    }
+    opened.push(await serveHealthOnSocket(join(options.runDir, "agent.sock"), node));
+    if (config.watchdogMs !== null) supervisor.startWatchdog(config.watchdogMs);
+    await node.run(signal);
+  } finally {
+    for (const part of opened.reverse()) await part.close();
+  }
+}
+
+/** The one line about what ended the agent, and the status that goes with it. */
+function reportEnd(err: unknown, log: Logger): number {
+  const code = err instanceof OverlayError ? err.code : null;
+  if (code === "ERR_SUBNET_TAKEN") {
+    log.error({ err }, "Subnet lost, exiting as --on-lease-lost=exit asks");
+    return EXIT_OK; // as flannel
+  }
+  log.fatal({ err }, "Cannot run the agent");
+  return code === "ERR_OPTION_INVALID" ? EXIT_USAGE : EXIT_FAILURE;
+}

@@ -1,0 +1,80 @@
+/**
+ * What the agent was told: flags, then variables, then defaults. The only file that reads the environment.
+ */
+import { AGENT_OPTIONS } from "./agent-options.ts";
+import type { AgentOptionKey, AgentOptions } from "./agent-options.ts";
+import { checkOptions } from "./check-options.ts";
+import type { OptionDefinition } from "./option-kinds.ts";
+import { showUntrusted } from "../net/untrusted-text.ts";
+import { usageError } from "./usage-error.ts";
+
+/** Variables by name, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Everything that is fixed for the life of the process. */
+export interface AgentConfig {
+  readonly options: AgentOptions;
+  /** Options that were given by flag or variable. */
+  readonly given: ReadonlySet<AgentOptionKey>;
+  /** systemd's notification socket (sd_notify(3)), or null. */
+  readonly notifySocket: string | null;
+  /** systemd expects a sign of life in this time (sd_watchdog_enabled(3)), or null. */
+  readonly watchdogMs: number | null;
+}
+
+/**
+ * Reads every option: `flags` holds the texts given on the command line, in order, by flag name.
+ * @throws {OverlayError} `ERR_OPTION_INVALID` that names the flag or variable, its value and what is valid
+ */
+export function loadAgentConfig(
+  flags: ReadonlyMap<string, readonly string[]>,
+  environment: Environment = process.env,
+): AgentConfig {
+  const options: Record<string, unknown> = {};
+  const given = new Set<AgentOptionKey>();
+  for (const [key, definition] of Object.entries(AGENT_OPTIONS) as [AgentOptionKey, Definition][]) {
+    const source = findSource(definition, flags, environment);
+    options[key] = source === null ? definition.fallback : parseOption(definition, source);
+    if (source !== null) given.add(key);
+  }
+  const checked = checkOptions(options as AgentOptions);
+  return { options: checked, given, ...readServiceManager(environment) };
+}
+
+type Definition = OptionDefinition<unknown>;
+
+interface Source {
+  /** Flag or variable, as the user wrote it. */
+  readonly label: string;
+  readonly texts: readonly string[];
+}
+
+/** A flag wins over its variable; an empty variable counts as not set. */
+function findSource(
+  definition: Definition,
+  flags: ReadonlyMap<string, readonly string[]>,
+  environment: Environment,
+): Source | null {
+  const texts = flags.get(definition.name);
+  if (texts !== undefined) return { label: `--${definition.name}`, texts };
+  if (definition.variable === null) return null;
+  const text = environment[definition.variable];
+  return text === undefined || text === "" ? null : { label: definition.variable, texts: [text] };
+}
+
+function parseOption(definition: Definition, source: Source): unknown {
+  const value = definition.parse(source.texts);
+  if (value !== undefined) return value;
+  const shown = definition.isSecret ? "the value" : source.texts.map(showUntrusted).join(" ");
+  throw usageError(`Cannot use ${source.label}: ${shown} is not ${definition.range}`);
+}
+
+function readServiceManager(environment: Environment): Pick<AgentConfig, "notifySocket" | "watchdogMs"> {
+  const micros = Number(environment.WATCHDOG_USEC ?? "");
+  const pid = environment.WATCHDOG_PID;
+  const isForUs = pid === undefined || pid === String(process.pid);
+  return {
+    notifySocket: environment.NOTIFY_SOCKET === "" ? null : (environment.NOTIFY_SOCKET ?? null),
+    watchdogMs: isForUs && Number.isSafeInteger(micros) && micros > 0 ? micros / 1000 : null,
+  };
+}

@@ -1,0 +1,56 @@
+/** `twill agent`: the daemon's door. Flags are flannel's, so its command lines and unit files keep working. */
+import { Command, Option } from "commander";
+import { AGENT_OPTION_LIST } from "../agent/agent-options.ts";
+import { loadAgentConfig } from "../agent/config.ts";
+import { normalizeGoFlags } from "../agent/go-flags.ts";
+import type { OptionDefinition } from "../agent/option-kinds.ts";
+import { VERSION } from "./version.ts";
+
+/** Takes the place of the command line in the process list, where everyone could read a password. */
+const PROCESS_TITLE = "twill agent";
+
+/** The `agent` command; `out` takes what `--check` prints. */
+export function agentCommand(out: NodeJS.WritableStream): Command {
+  const command = new Command("agent").helpOption("-h, --help", "print help").usage("[flags]");
+  const texts = new Map<string, string[]>();
+  for (const definition of AGENT_OPTION_LIST) command.addOption(toCommanderOption(definition, texts));
+  return command.action(async () => {
+    const config = loadAgentConfig(texts);
+    if (config.options.version) {
+      process.stderr.write(`${VERSION}\n`);
+      return;
+    }
+    process.title = PROCESS_TITLE;
+    if (config.options.check) {
+      out.write(await (await import("../agent/check-start.ts")).checkAgent(config.options));
+      return;
+    }
+    const { agentProcess } = await import("../agent/agent-process.ts");
+    process.exitCode = await agentProcess(config, VERSION);
+  });
+}
+
+/** Arguments of `twill agent` in the form that commander reads. @throws {OverlayError} `ERR_OPTION_INVALID` */
+export function agentArguments(args: readonly string[]): string[] {
+  return normalizeGoFlags(args, AGENT_OPTION_LIST);
+}
+
+/** Values stay text here: config.ts reads flags and variables in one way. */
+function toCommanderOption(definition: OptionDefinition<unknown>, texts: Map<string, string[]>): Option {
+  const placeholder = definition.kind === "boolean" ? "bool" : definition.kind;
+  const option = new Option(`--${definition.name} <${placeholder}>`, describe(definition));
+  return option.argParser((text: string) => {
+    texts.set(definition.name, [...(texts.get(definition.name) ?? []), text]);
+  });
+}
+
+function describe(definition: OptionDefinition<unknown>): string {
+  const variable = definition.variable === null ? "" : `, ${definition.variable}`;
+  return `${definition.description} (${showFallback(definition)}${variable})`;
+}
+
+/** The default of an option as text, as help and documentation show it. */
+export function showFallback({ fallback }: OptionDefinition<unknown>): string {
+  const text = Array.isArray(fallback) ? fallback.join(",") : JSON.stringify(fallback).replace(/^"|"$/g, "");
+  return text === "" || text === "null" ? "none" : text;
+}

@@ -1,0 +1,93 @@
+/** A process named so that a reused pid is never taken for it: pid and start time together. */
+import { readFileSync, readdirSync } from "node:fs";
+
+/** Pid and start time in clock ticks since boot (proc_pid_stat(5), field 22), as text: it may pass 2^53. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly startTicks: string;
+}
+
+/** The part of /proc/PID/stat that a lab asks for. */
+export interface ProcessStat {
+  /** One letter: R running, S sleeping, T stopped, Z zombie ... */
+  readonly state: string;
+  /** Time on a CPU, user and system, in clock ticks of 10 ms. */
+  readonly cpuTicks: number;
+  readonly startTicks: string;
+}
+
+/** USER_HZ: fixed at 100 in what the kernel shows to programs, whatever its own HZ. */
+export const MS_PER_TICK = 10;
+
+// Fields of /proc/PID/stat counted from the one after the program's name, which is field 2.
+const STATE_FIELD = 0;
+const USER_TICKS_FIELD = 11;
+const SYSTEM_TICKS_FIELD = 12;
+const START_FIELD = 19;
+
+/** Reads a line of /proc/PID/stat, or gives null. The program's name may hold blanks and brackets. */
+export function parseProcessStat(text: string): ProcessStat | null {
+  const nameEnd = text.lastIndexOf(")");
+  if (nameEnd === -1) return null;
+  const fields = text
+    .slice(nameEnd + 2)
+    .trim()
+    .split(" ");
+  const state = fields[STATE_FIELD];
+  const startTicks = fields[START_FIELD];
+  const cpuTicks = Number(fields[USER_TICKS_FIELD]) + Number(fields[SYSTEM_TICKS_FIELD]);
+  if (!state || startTicks === undefined || !/^[0-9]+$/.test(startTicks) || !Number.isInteger(cpuTicks))
+    return null;
+  return { state, cpuTicks, startTicks };
+}
+
+/** What /proc says of a process, or null when there is none with this pid. */
+export function readProcessStat(pid: number): ProcessStat | null {
+  try {
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return null; // gone: ENOENT, or ESRCH when it went while we read
+  }
+}
+
+/** The identity of a process that runs now, or null when there is none with this pid. */
+export function identifyProcess(pid: number): ProcessIdentity | null {
+  const stat = readProcessStat(pid);
+  return stat === null ? null : { pid, startTicks: stat.startTicks };
+}
+
+/** Whether this very process still runs. A zombie, which only waits for its parent, does not. */
+export function isRunning(identity: ProcessIdentity): boolean {
+  const stat = readProcessStat(identity.pid);
+  return stat !== null && stat.startTicks === identity.startTicks && stat.state !== "Z" && stat.state !== "X";
+}
+
+/** Sends a signal to this very process; false when it is gone. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isRunning(identity)) return false;
+  try {
+    return process.kill(identity.pid, signal);
+  } catch {
+    return false; // went between the look and the signal
+  }
+}
+
+/** Every process that was started with this variable in its environment; those we may not read are left out. */
+export function processesWithVariable(variable: string): ProcessIdentity[] {
+  const found: ProcessIdentity[] = [];
+  for (const name of readdirSync("/proc")) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid || !hasVariable(pid, variable)) continue;
+    const identity = identifyProcess(pid);
+    if (identity !== null) found.push(identity);
+  }
+  return found;
+}
+
+function hasVariable(pid: number, variable: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(variable);
+  } catch {
+    return false;
+  }
+}

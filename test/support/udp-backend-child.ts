@@ -1,0 +1,108 @@
+/**
+ * A host's udp backend in a process of its own: run in a network namespace by `udp-hosts.ts`, which tells it
+ * what to do through the IPC channel, and killed as an agent may be. Ends when the channel does.
+ */
+import { pino } from "pino";
+import type { Backend } from "../../src/backends/backend.ts";
+import { createBackend } from "../../src/backends/backends.ts";
+import { Ipv4Address, Ipv4Prefix } from "../../src/net/ipv4.ts";
+import { OverlayError } from "../../src/net/overlay-error.ts";
+import type { Peer } from "../../src/peers/peer.ts";
+import { countDescriptors } from "./process-resources.ts";
+
+export type BackendRequest =
+  | { readonly do: "create"; readonly network: string; readonly interfaceIp: string }
+  | { readonly do: "open"; readonly subnet: string }
+  | { readonly do: "sync"; readonly peers: readonly { subnet: string; underlayIp: string }[] }
+  | { readonly do: "readCounters" | "countDescriptors" | "readLog" | "close" };
+
+export type BackendAnswer =
+  { readonly result: unknown } | { readonly error: { readonly code: string; readonly message: string } };
+
+const NO_ABORT = new AbortController().signal;
+const logLines: string[] = [];
+const log = pino({ level: "info" }, { write: (line: string) => void logLines.push(line) });
+let backend: Backend | null = null;
+
+process.on("message", (request: BackendRequest) => {
+  void answer(request).then((reply) => process.send?.(reply));
+});
+process.on("disconnect", () => process.exit());
+
+async function answer(request: BackendRequest): Promise<BackendAnswer> {
+  try {
+    return { result: (await perform(request)) ?? null };
+  } catch (err) {
+    const code = err instanceof OverlayError ? err.code : "unforeseen";
+    return { error: { code, message: err instanceof Error ? err.message : String(err) } };
+  }
+}
+
+async function perform(request: BackendRequest): Promise<unknown> {
+  switch (request.do) {
+    case "create":
+      backend = await create(request.network, request.interfaceIp);
+      return undefined;
+    case "open": {
+      await existing().open(prefix(request.subnet), NO_ABORT);
+      return;
+    }
+    case "sync": {
+      await existing().sync(request.peers.map(peer), NO_ABORT);
+      return;
+    }
+    case "readCounters":
+      return existing().readCounters();
+    case "countDescriptors":
+      return countDescriptors();
+    case "readLog":
+      return logLines.map((line) => JSON.parse(line) as unknown);
+    case "close": {
+      await existing().close();
+      return;
+    }
+  }
+}
+
+function create(network: string, interfaceIp: string): Promise<Backend> {
+  const underlayIp = address(interfaceIp);
+  return createBackend("udp", {
+    network: prefix(network),
+    underlay: {
+      interfaceName: "eth0",
+      interfaceIndex: 2,
+      interfaceIp: underlayIp,
+      publicIp: underlayIp,
+      underlayMtu: 1500,
+    },
+    options: {},
+    sourceCheck: "strict",
+    log,
+  });
+}
+
+function existing(): Backend {
+  if (backend === null) throw new Error("Cannot use the backend: it was not created");
+  return backend;
+}
+
+function peer(given: { subnet: string; underlayIp: string }): Peer {
+  return {
+    subnet: prefix(given.subnet),
+    underlayIp: address(given.underlayIp),
+    backend: { type: "" },
+    nodeId: null,
+  };
+}
+
+function address(text: string): Ipv4Address {
+  const parsed = Ipv4Address.parse(text);
+  if (parsed === null) throw new RangeError(`Cannot read address ${text}`);
+  return parsed;
+}
+
+function prefix(text: string): Ipv4Prefix {
+  const parsed = Ipv4Prefix.parse(text);
+  if (parsed === null) throw new RangeError(`Cannot read prefix ${text}`);
+  return parsed;
+}

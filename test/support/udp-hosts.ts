@@ -1,0 +1,257 @@
+/**
+ * Hosts for tests of the udp backend: namespaces on one underlay whose router is every host's default route,
+ * and each backend in a process of its own. No etcd, no agent: peers are set by hand.
+ *
+ *   pod eth0 10.244.N.2 -- veth 10.244.N.1 [host hN, flannel0] eth0 192.0.2.N --[br0, counts leaks]-- .254 router
+ */
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { installLeakCounter, readLeakCounter } from "../../src/lab/leak-counter.ts";
+import { NETNS_DIRECTORY, Namespace, makeNamespaces } from "../../src/lab/namespace.ts";
+import { runCommand } from "../../src/lab/run-command.ts";
+import { connectHost, makeUnderlay } from "../../src/lab/underlay.ts";
+import { OverlayError } from "../../src/net/overlay-error.ts";
+import type { ErrorCode } from "../../src/net/overlay-error.ts";
+import type { BackendAnswer, BackendRequest } from "./udp-backend-child.ts";
+
+export const NETWORK = "10.244.0.0/16";
+const UNDERLAY_MTU = 1500;
+/** What stands before the pid of the test's process in the names of its namespaces. */
+const NAME_PREFIX = "twill-udp-";
+const CHILD = fileURLToPath(new URL("./udp-backend-child.ts", import.meta.url));
+
+const MOUNT_AND_RUN = 'mount -o bind,ro /proc/sys /proc/sys && exec "$0" "$@"';
+const READ_ONLY_SYSCTLS = ["unshare", "--mount", "--", "sh", "-c", MOUNT_AND_RUN];
+
+let networksMade = 0;
+
+/** What a ping sends, and how long it waits. */
+export interface PingOptions {
+  readonly count?: number;
+  /** The whole IP packet, 28 more than what ping itself counts. */
+  readonly bytes?: number;
+  /** True: waits until `count` answers came, sending more when one is late. False: sends, and hardly waits. */
+  readonly isAnswered?: boolean;
+}
+
+/** How a backend is made. */
+interface BackendOptions {
+  readonly network: string;
+  readonly interfaceIp: string;
+  /** /proc/sys cannot be written, as in a container without privileges. */
+  readonly hasReadOnlySysctls?: boolean;
+}
+
+/** One backend in its process. */
+export class BackendProcess {
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.#exited = once(child, "exit");
+  }
+
+  static async start(namespace: Namespace, options: BackendOptions): Promise<BackendProcess> {
+    const wrapper = options.hasReadOnlySysctls === true ? READ_ONLY_SYSCTLS : [];
+    const child = namespace.start([...wrapper, process.execPath, CHILD], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
+    const backend = new BackendProcess(child);
+    await backend.ask({ do: "create", network: options.network, interfaceIp: options.interfaceIp });
+    return backend;
+  }
+
+  /** One request at a time. @throws {OverlayError} what the backend threw */
+  async ask(request: BackendRequest): Promise<unknown> {
+    const gone = new AbortController();
+    this.#child.once("exit", () => {
+      gone.abort(new Error(`The backend's process ended during ${request.do}`));
+    });
+    this.#child.send(request);
+    const [answer] = (await once(this.#child, "message", { signal: gone.signal })) as [BackendAnswer];
+    if ("error" in answer) throw new OverlayError(answer.error.code as ErrorCode, answer.error.message);
+    return answer.result;
+  }
+
+  async counters(): Promise<Record<string, number>> {
+    return (await this.ask({ do: "readCounters" })) as Record<string, number>;
+  }
+
+  /** SIGKILL: no code of the backend runs any more. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#exited;
+  }
+}
+
+/** A host, its backends, and one pod. */
+export class UdpHost {
+  readonly namespace: Namespace;
+  readonly pod: Namespace;
+  readonly underlayIp: string;
+  readonly subnet: string;
+  readonly #number: number;
+  readonly #backends: BackendProcess[] = [];
+
+  constructor(network: string, number: number) {
+    this.namespace = new Namespace(`${network}-h${number}`, network);
+    this.pod = new Namespace(`${network}-h${number}p1`, network);
+    this.underlayIp = `192.0.2.${number}`;
+    this.subnet = `10.244.${number}.0/24`;
+    this.#number = number;
+  }
+
+  async startBackend(options: Partial<BackendOptions> = {}): Promise<BackendProcess> {
+    const defaults = { network: NETWORK, interfaceIp: this.underlayIp };
+    const backend = await BackendProcess.start(this.namespace, { ...defaults, ...options });
+    this.#backends.push(backend);
+    return backend;
+  }
+
+  /** A backend that is open on the host's own subnet. */
+  async openBackend(options: Partial<BackendOptions> = {}): Promise<BackendProcess> {
+    const backend = await this.startBackend(options);
+    await backend.ask({ do: "open", subnet: this.subnet });
+    return backend;
+  }
+
+  /** Gives the host a pod, reached as one of Docker's is. */
+  async makePod(): Promise<void> {
+    const net = `10.244.${this.#number}`;
+    await this.namespace.ip([
+      `link add pod1 type veth peer name eth0 netns ${this.pod.name}`,
+      `addr add ${net}.1/24 dev pod1`,
+      "link set pod1 up",
+    ]);
+    await this.pod.ip([
+      `addr add ${net}.2/24 dev eth0`,
+      "link set eth0 up",
+      `route add default via ${net}.1`,
+    ]);
+  }
+
+  /**
+   * What `ip` prints for the overlay device and the main table, one fact for each line. Without the mark
+   * `linkdown`, which the kernel sets up to a second after the carrier went.
+   */
+  async show(): Promise<string[]> {
+    const run = async (...args: string[]): Promise<string> =>
+      (await this.namespace.exec(["ip", ...args])).stdout;
+    const routes = await run("-4", "route", "show");
+    const addresses = await run("-o", "address", "show", "type", "tun");
+    const links = await run("-o", "link", "show", "type", "tun");
+    return [...links.split("\n"), ...addresses.split("\n"), ...routes.split("\n")]
+      .map((line) =>
+        line
+          .replace(/ linkdown|\\/g, "")
+          .replace(/\s+/g, " ")
+          .trim(),
+      )
+      .filter((line) => line !== "");
+  }
+
+  async ip(...lines: string[]): Promise<void> {
+    await this.namespace.ip(lines);
+  }
+
+  async interfaceIndex(name: string): Promise<number> {
+    const links = JSON.parse(await this.namespace.execChecked(["ip", "-j", "link", "show", "dev", name])) as {
+      ifindex: number;
+    }[];
+    return links[0]?.ifindex ?? NaN;
+  }
+
+  async killBackends(): Promise<void> {
+    await Promise.all(this.#backends.map((backend) => backend.kill()));
+  }
+}
+
+/** Everything of one test; `await using` removes it. */
+export class UdpNetwork implements AsyncDisposable {
+  readonly #hosts: readonly UdpHost[];
+  readonly #underlay: Namespace;
+
+  private constructor(name: string, hostCount: number) {
+    this.#underlay = new Namespace(`${name}-net`, name);
+    this.#hosts = Array.from({ length: hostCount }, (_, i) => new UdpHost(name, i + 1));
+  }
+
+  static async create(hostCount: number): Promise<UdpNetwork> {
+    if (networksMade === 0) await removeLeftovers();
+    const network = new UdpNetwork(`${NAME_PREFIX}${process.pid}-${++networksMade}`, hostCount);
+    try {
+      await network.#make();
+      return network;
+    } catch (err) {
+      await network[Symbol.asyncDispose]();
+      throw err;
+    }
+  }
+
+  /** Counted from 1. */
+  host(number: number): UdpHost {
+    const host = this.#hosts[number - 1];
+    if (host === undefined) throw new RangeError(`There is no host ${number}`);
+    return host;
+  }
+
+  /** Packets with an overlay address outside that reached the underlay, in clear. */
+  async leaks(): Promise<number> {
+    const { fromOverlay, toOverlay } = await readLeakCounter(this.#underlay);
+    return fromOverlay + toOverlay;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#hosts.map((host) => host.killBackends()));
+    await removeNamespaces(this.#namespaces().map((namespace) => namespace.name));
+  }
+
+  async #make(): Promise<void> {
+    await makeNamespaces(this.#namespaces());
+    await makeUnderlay(this.#underlay, UNDERLAY_MTU);
+    await installLeakCounter(this.#underlay, NETWORK);
+    for (const [i, host] of this.#hosts.entries()) {
+      const plan = { name: `h${i + 1}`, address: host.underlayIp, mtu: UNDERLAY_MTU };
+      await connectHost(this.#underlay, host.namespace, plan);
+      await host.makePod();
+    }
+  }
+
+  #namespaces(): Namespace[] {
+    return [this.#underlay, ...this.#hosts.flatMap((host) => [host.namespace, host.pod])];
+  }
+}
+
+async function removeNamespaces(names: readonly string[]): Promise<void> {
+  const lines = names.map((name) => `netns del ${name}\n`);
+  await runCommand(["ip", "-force", "-batch", "-"], { stdin: lines.join("") });
+}
+
+/** A test run that was killed removed nothing; its backends ended by themselves. */
+async function removeLeftovers(): Promise<void> {
+  const present = await readdir(NETNS_DIRECTORY).catch(() => []);
+  const isLeft = (name: string): boolean => {
+    const pid = name.startsWith(NAME_PREFIX) ? Number.parseInt(name.slice(NAME_PREFIX.length), 10) : NaN;
+    return Number.isInteger(pid) && !existsSync(`/proc/${pid}`);
+  };
+  await removeNamespaces(present.filter(isLeft));
+}
+
+/** Sends echo requests; resolves with how many came back, and everything ping said. */
+export async function ping(
+  from: Namespace,
+  target: string,
+  options: PingOptions = {},
+): Promise<{ received: number; output: string }> {
+  const { count = 3, bytes = 84, isAnswered = true } = options;
+  // After a first answer -W is two round trips, which a busy machine exceeds; -w knows no such haste.
+  const wait = isAnswered ? ["-w", "10"] : ["-W", "0.2"];
+  const shape = ["-c", `${count}`, "-i", "0.01", ...wait, "-M", "do", "-s", `${bytes - 28}`];
+  const { stdout, stderr } = await from.exec(["ping", "-n", ...shape, target]);
+  const received = /(\d+) received/.exec(stdout)?.[1] ?? "0"; // without a summary nothing could be sent
+  return { received: Number(received), output: stdout + stderr };
+}

@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import { formatStatus } from "../../../src/cli/format-status.ts";
+import type { AgentStatus } from "../../../src/agent/status.ts";
+
+const READY: AgentStatus = {
+  version: "0.1.0",
+  pid: 4711,
+  nodeId: "380309d1a541fe15fdc80ba402902250",
+  ready: true,
+  notReadyReason: null,
+  network: "10.244.0.0/16",
+  subnet: "10.244.7.0/24",
+  underlay: { interfaceName: "eth0", interfaceIp: "192.0.2.1", publicIp: "203.0.113.1" },
+  backend: "udp",
+  overlayMtu: 1472,
+  lease: { state: "held", etcdLeaseId: "7587899055665700368", expiresInSeconds: 86_399.5 },
+  registry: { isConnected: true, revision: "42", lastContactSeconds: 2.4, relists: 0 },
+  peers: [
+    {
+      subnet: "10.244.8.0/24",
+      underlayIp: "192.0.2.2",
+      nodeId: "d8487227d0a7476ac5880b4692ae7eac",
+      isHeld: false,
+    },
+    { subnet: "10.244.90.0/24", underlayIp: "192.0.2.33", nodeId: null, isHeld: true },
+  ],
+  rejectedLeases: { own: 1, "next-hop-self": 2 },
+  counters: { encapPackets: 12_345, encapDropNoPeer: 0 },
+};
+
+describe("formatStatus", () => {
+  it("prints one fact a line, the peers as a table, and counts that are not 0", () => {
+    expect(formatStatus(READY)).toBe(`\
+agent     twill 0.1.0, pid 4711, node 380309d1a541fe15fdc80ba402902250
+ready     yes
+network   10.244.0.0/16
+subnet    10.244.7.0/24
+lease     held, expires in 24 h
+underlay  eth0 192.0.2.1, peers send to 203.0.113.1
+backend   udp, MTU 1472
+etcd      connected, last answer 2 s ago, revision 42
+
+2 peers
+  SUBNET          SENT TO     NODE                              NOTE
+  10.244.8.0/24   192.0.2.2   d8487227d0a7476ac5880b4692ae7eac
+  10.244.90.0/24  192.0.2.33  -                                 gone from etcd, kept for now
+
+leases not used
+  next-hop-self  2
+
+counters
+  encapPackets  12345
+`);
+  });
+
+  it("says what is not known yet and why the agent is not ready", () => {
+    const text = formatStatus({
+      ...READY,
+      ready: false,
+      notReadyReason: "Waiting for the network config in etcd",
+      network: null,
+      subnet: null,
+      underlay: null,
+      backend: null,
+      overlayMtu: null,
+      lease: { state: "none", etcdLeaseId: null, expiresInSeconds: null },
+      registry: { isConnected: false, revision: null, lastContactSeconds: null, relists: 0 },
+      peers: [],
+      rejectedLeases: {},
+      counters: {},
+    });
+    expect(text).toBe(`\
+agent     twill 0.1.0, pid 4711, node 380309d1a541fe15fdc80ba402902250
+ready     no: Waiting for the network config in etcd
+network   unknown yet
+subnet    none
+lease     none
+underlay  unknown yet
+backend   unknown yet
+etcd      not connected, never reached
+
+no peers
+`);
+  });
+
+  it.each([
+    [0, "0 s"],
+    [99.4, "99 s"],
+    [100, "2 min"],
+    [5939, "99 min"],
+    [6000, "2 h"],
+  ])("shows %d s as a number of two digits", (seconds, shown) => {
+    const { lease } = READY;
+    const text = formatStatus({ ...READY, lease: { ...lease, expiresInSeconds: seconds } });
+    expect(text).toContain(`expires in ${shown}\n`);
+  });
+});

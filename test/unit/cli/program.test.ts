@@ -1,0 +1,106 @@
+import { createServer } from "node:http";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AGENT_OPTION_LIST } from "../../../src/agent/agent-options.ts";
+import { runProgram } from "../../../src/cli/program.ts";
+import { VERSION } from "../../../src/cli/version.ts";
+
+/** A stream that keeps what is written to it. */
+class Kept extends Writable {
+  text = "";
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+async function run(...args: string[]): Promise<{ status: number; out: string; err: string }> {
+  const [out, err] = [new Kept(), new Kept()];
+  const status = await runProgram(args, out, err);
+  return { status, out: out.text, err: err.text };
+}
+
+describe("twill", () => {
+  it("prints help and version on standard output with status 0", async () => {
+    expect(await run("--version")).toEqual({ status: 0, out: `${VERSION}\n`, err: "" });
+    const help = await run("--help");
+    expect(help).toMatchObject({ status: 0, err: "" });
+    for (const command of ["agent", "status", "lab"])
+      expect(help.out).toMatch(new RegExp(`^  ${command} `, "m"));
+  });
+
+  it("refuses an unknown command and an unknown flag with status 2", async () => {
+    expect(await run("agnet")).toMatchObject({
+      status: 2,
+      out: "",
+      err: expect.stringContaining("agnet") as string,
+    });
+    expect(await run("--nonsense")).toMatchObject({ status: 2, out: "" });
+  });
+
+  it("refuses to run without a command, showing help", async () => {
+    const { status, err } = await run();
+    expect(status).toBe(2);
+    expect(err).toContain("Usage: twill");
+  });
+});
+
+describe("twill agent", () => {
+  it("prints help with every flag and its variable", async () => {
+    const { status, out } = await run("agent", "-help");
+    expect(status).toBe(0);
+    for (const { name, variable } of AGENT_OPTION_LIST) {
+      expect(out).toContain(`--${name} <`);
+      if (variable !== null) expect(out.replace(/\s+/g, " ")).toContain(variable);
+    }
+  });
+
+  it.each([
+    [["--nonsense"], 'Cannot use flag "--nonsense": there is no such flag, see --help'],
+    [
+      ["--healthz-prot", "1"],
+      'Cannot use flag "--healthz-prot": there is no such flag, did you mean --healthz-port?',
+    ],
+    [["--healthz-port=x"], 'Cannot use --healthz-port: "x" is not -1 to 65535'],
+    [["start"], 'Cannot use argument "start": only flags are expected'],
+    [
+      ["--kube-subnet-mgr"],
+      "Cannot use --kube-subnet-mgr=true: twill keeps leases in etcd, not in Kubernetes",
+    ],
+  ])("refuses %j with status 2 and one line", async (args, message) => {
+    expect(await run("agent", ...args)).toEqual({ status: 2, out: "", err: `twill: ${message}\n` });
+  });
+});
+
+describe("twill status", () => {
+  let runDir: string;
+
+  beforeEach(async () => {
+    runDir = await mkdtemp(join(tmpdir(), "twill-status-"));
+  });
+
+  afterEach(() => rm(runDir, { recursive: true }));
+
+  it("says that no agent is running, with status 1", async () => {
+    const { status, err } = await run("status", "--run-dir", runDir);
+    expect(status).toBe(1);
+    expect(err).toBe(
+      `twill: Cannot ask the agent: no agent is running behind ${join(runDir, "agent.sock")}; --run-dir names another\n`,
+    );
+  });
+
+  it("prints the agent's answer as it is with --json", async () => {
+    const server = createServer((request, response) => response.end(`{"path":"${request.url ?? ""}"}\n`));
+    await new Promise<void>((resolve) => server.listen(join(runDir, "agent.sock"), resolve));
+    expect(await run("status", "--json", `--run-dir=${runDir}`)).toEqual({
+      status: 0,
+      out: '{"path":"/status"}\n',
+      err: "",
+    });
+    await new Promise((resolve) => server.close(resolve));
+  });
+});

@@ -2,10 +2,10 @@ import type { Clock } from "../net/clock.ts";
 import type { FollowerStatus } from "../subnet-lease/follow-leases.ts";
 
 /**
- * How long the watch on etcd may be down before the agent is no longer ready. A restart of a member takes
- * less; a connection that hangs is noticed after 13 s, so 18 s after etcd froze the agent says so.
+ * How long the watch on etcd may be down before the agent is no longer ready. Most restarts of a member take
+ * less. A connection that hangs is noticed after 13 s, so at the latest 17 s after etcd froze the agent says so.
  */
-export const REGISTRY_STALE_AFTER_MS = 5000;
+export const REGISTRY_STALE_AFTER_MS = 3000;
 
 /** Tells whether etcd is heard of, from what the follower reports now and then. */
 export class RegistryContact {

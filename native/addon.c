@@ -153,8 +153,6 @@ NAPI_MODULE_INIT()
 	    FUNCTION("udpSocketOpen", udp_socket_open_js),
 	    FUNCTION("udpSocketForbidReuse", udp_socket_forbid_reuse_js),
 	    FUNCTION("watchOpen", addon_watch_open),
-	    FUNCTION("watchPause", addon_watch_pause),
-	    FUNCTION("watchResume", addon_watch_resume),
 	    FUNCTION("watchClose", addon_watch_close),
 	    FUNCTION("lockFile", lock_file_js),
 	    FUNCTION("sendUnixDatagram", send_unix_datagram_js),

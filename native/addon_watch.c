@@ -107,7 +107,7 @@ napi_value addon_watch_open(napi_env env, napi_callback_info info)
 	napi_async_init(env, NULL, name, &watch->context);
 	napi_add_async_cleanup_hook(env, watch_on_teardown, watch, &watch->cleanup_hook);
 	napi_create_external(env, watch, watch_on_collected, NULL, &result);
-	ret = fd_watch_resume(watch->fd_watch);
+	ret = fd_watch_start(watch->fd_watch);
 	if (ret < 0) {
 		watch_close(watch);
 		return args_number(env, ret);
@@ -115,42 +115,12 @@ napi_value addon_watch_open(napi_env env, napi_callback_info info)
 	return result;
 }
 
-static bool get_watch(const struct args *args, struct watch **out)
-{
-	void *data;
-
-	if (napi_get_value_external(args->env, args->values[0], &data) != napi_ok)
-		return false;
-	*out = data;
-	return true;
-}
-
-static napi_value with_watch(napi_env env, napi_callback_info info, int (*act)(struct fd_watch *))
-{
-	struct args args = args_of(env, info);
-	struct watch *watch;
-
-	if (!get_watch(&args, &watch))
-		return args_number(env, -EINVAL);
-	return args_number(env, watch->fd_watch == NULL ? -EBADF : act(watch->fd_watch));
-}
-
-napi_value addon_watch_pause(napi_env env, napi_callback_info info)
-{
-	return with_watch(env, info, fd_watch_pause);
-}
-
-napi_value addon_watch_resume(napi_env env, napi_callback_info info)
-{
-	return with_watch(env, info, fd_watch_resume);
-}
-
 napi_value addon_watch_close(napi_env env, napi_callback_info info)
 {
 	struct args args = args_of(env, info);
-	struct watch *watch;
+	void *watch;
 
-	if (!get_watch(&args, &watch))
+	if (napi_get_value_external(env, args.values[0], &watch) != napi_ok)
 		return args_number(env, -EINVAL);
 	watch_close(watch);
 	return args_number(env, 0);

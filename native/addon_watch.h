@@ -7,10 +7,6 @@
 /* (fd, function) -> watch; it runs and calls function(status) as fd_watch.h says. */
 napi_value addon_watch_open(napi_env env, napi_callback_info info);
 
-/* (watch) -> 0, or -EBADF when it is closed. */
-napi_value addon_watch_pause(napi_env env, napi_callback_info info);
-napi_value addon_watch_resume(napi_env env, napi_callback_info info);
-
 /* (watch) -> 0, also when it is closed already. */
 napi_value addon_watch_close(napi_env env, napi_callback_info info);
 

@@ -23,7 +23,6 @@ void *uv_handle_get_data(const uv_handle_t *handle);
 void uv_handle_set_data(uv_handle_t *handle, void *data);
 int uv_poll_init(struct uv_loop_s *loop, uv_poll_t *handle, int fd);
 int uv_poll_start(uv_poll_t *handle, int events, uv_poll_cb cb);
-int uv_poll_stop(uv_poll_t *handle);
 void uv_close(uv_handle_t *handle, uv_close_cb cb);
 
 #define UV_MAJOR 1
@@ -91,14 +90,9 @@ fail:
 	return ret;
 }
 
-int fd_watch_resume(struct fd_watch *watch)
+int fd_watch_start(struct fd_watch *watch)
 {
 	return uv_poll_start(watch->poll, UV_READABLE, on_poll);
-}
-
-int fd_watch_pause(struct fd_watch *watch)
-{
-	return uv_poll_stop(watch->poll);
 }
 
 void fd_watch_close(struct fd_watch *watch)

@@ -23,18 +23,15 @@ struct fd_watch_events {
 int fd_watch_check_libuv(void);
 
 /*
- * Watch `fd` on `loop`, beginning paused. The descriptor stays the caller's and must outlive
- * fd_watch_close(). Returns 0 and the watch, or a negative errno: -EEXIST when the loop
- * watches it already, -EPERM when it cannot be polled, as a regular file.
+ * Make a watch on `fd` for `loop`, to be started. The descriptor stays the caller's and must
+ * outlive fd_watch_close(). Returns 0 and the watch, or a negative errno: -EEXIST when the
+ * loop watches it already, -EPERM when it cannot be polled, as a regular file.
  */
 int fd_watch_open(struct uv_loop_s *loop, int fd, struct fd_watch_events events,
 		  struct fd_watch **watch);
 
 /* Call on_readable from now on. Returns 0 or a negative errno. */
-int fd_watch_resume(struct fd_watch *watch);
-
-/* Do not call on_readable; what arrives waits in the kernel. Returns 0 or a negative errno. */
-int fd_watch_pause(struct fd_watch *watch);
+int fd_watch_start(struct fd_watch *watch);
 
 /* No more on_readable; on_closed follows in a later turn of the loop. Once only. */
 void fd_watch_close(struct fd_watch *watch);

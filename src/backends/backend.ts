@@ -28,7 +28,8 @@ export interface BackendContext {
 
 /**
  * What happens to an inner packet whose source is not in the sender's subnet: `strict` drops it, `count`
- * counts it and lets it pass, `off` does not look (needed behind routers that keep external sources).
+ * counts it and lets it pass, `off` does not look (needed behind routers that keep external sources). A source
+ * in the receiver's own subnet is dropped always.
  */
 export type SourceCheck = "strict" | "count" | "off";
 

@@ -23,8 +23,6 @@ export interface NativeAddon {
   udpSocketOpen(address: number, port: number, receiveBufferBytes: number, sendBufferBytes: number): number;
   udpSocketForbidReuse(fd: number): number;
   watchOpen(fd: number, onReadable: (errno: number) => void): WatchHandle | number;
-  watchPause(watch: WatchHandle): number;
-  watchResume(watch: WatchHandle): number;
   watchClose(watch: WatchHandle): number;
   lockFile(fd: number): number;
   sendUnixDatagram(path: string, text: string): number;

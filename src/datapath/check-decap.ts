@@ -17,6 +17,8 @@ import type { PacketRules, PacketVerdict } from "./packet-verdict.ts";
  * A datagram of a stranger is dropped before anything in it is read, and is never answered, so there is nothing
  * to learn here and nothing to amplify. The outer source port is not looked at: flannel sends from the fixed
  * port, but a sender may spread its flows over many.
+ *
+ * A source in our own subnet is refused whatever `sourceCheck` says: those packets never leave this host.
  */
 export function checkDecap(
   datagram: Buffer,
@@ -29,7 +31,9 @@ export function checkDecap(
   const fault = findHeaderFault(datagram, datagram.length);
   if (fault !== HEADER_FAULT.none) return dropOf(fault);
 
-  const isForeignSource = rules.sourceCheck !== "off" && !table.isInSubnetOf(peer, ipv4.sourceOf(datagram));
+  const source = ipv4.sourceOf(datagram);
+  if (isOwnAddress(rules, source)) return COUNTER.decapDropForeignSource;
+  const isForeignSource = rules.sourceCheck !== "off" && !table.isInSubnetOf(peer, source);
   if (isForeignSource && rules.sourceCheck === "strict") return COUNTER.decapDropForeignSource;
   if (!isOwnAddress(rules, ipv4.destinationOf(datagram))) return COUNTER.decapDropForeignDestination;
   if (ipv4.ipTtlOf(datagram) <= 1) return COUNTER.decapDropTtl;

@@ -51,7 +51,9 @@ class DgramEngine implements PacketEngine {
   readonly #rules;
   readonly #verdict = createPacketVerdict();
   readonly #counters = createCounterBlock();
-  readonly #icmpRateLimit = new IcmpRateLimit();
+  /** Two, so that what comes from peers cannot use up the errors that senders on this host get. */
+  readonly #ownErrorLimit = new IcmpRateLimit();
+  readonly #peerErrorLimit = new IcmpRateLimit();
   readonly #icmpError = Buffer.alloc(icmp.MAX_ICMP_ERROR_BYTES);
   readonly #socket: Socket;
   readonly #sendQueue: DgramSendQueue;
@@ -147,8 +149,8 @@ class DgramEngine implements PacketEngine {
     if (reason === null) return;
     const source = sourceOf(packet);
     if (!isOwnAddress(this.#rules, source) || source === this.#rules.ownLast) return; // the last one is broadcast
+    if (!this.#mayAnswer(packet, this.#ownErrorLimit)) return;
     const bytes = this.#writeIcmpError(this.#icmpError, packet, reason);
-    if (bytes === 0) return;
     const written = writePacket(this.#options.tunFd, this.#icmpError, 0, bytes);
     addTo(this.#counters, written < 0 ? COUNTER.icmpFailed : COUNTER.icmpSent, 1);
   }
@@ -156,6 +158,7 @@ class DgramEngine implements PacketEngine {
   /** Tells a sender behind a peer that its packet's time was up: so traceroute shows this hop. */
   #answerPeer(peer: number, packet: Buffer): void {
     if (!this.#table.isHostOf(peer, sourceOf(packet))) return;
+    if (!this.#mayAnswer(packet, this.#peerErrorLimit)) return;
     const slot = this.#sendQueue.take();
     if (slot === null) {
       addTo(this.#counters, COUNTER.icmpFailed, 1);
@@ -163,17 +166,19 @@ class DgramEngine implements PacketEngine {
     }
     slot.length = this.#writeIcmpError(slot.bytes, packet, icmp.TIME_EXCEEDED);
     slot.isIcmpError = true;
-    if (slot.length === 0) this.#sendQueue.giveBack(slot);
-    else this.#sendQueue.send(slot, this.#table.underlayOf(peer));
+    this.#sendQueue.send(slot, this.#table.underlayOf(peer));
   }
 
-  /** Returns the length of the error, or 0 when none may be sent. */
+  /** True counts as an answer given. */
+  #mayAnswer(offender: Buffer, limit: IcmpRateLimit): boolean {
+    if (!icmp.mayAnswer(offender)) return false;
+    if (limit.allow(sourceOf(offender), this.#nowMs())) return true;
+    addTo(this.#counters, COUNTER.icmpRateLimited, 1);
+    return false;
+  }
+
+  /** Returns the length of the error. */
   #writeIcmpError(out: Buffer, offender: Buffer, reason: icmp.IcmpReason): number {
-    if (!icmp.mayAnswer(offender)) return 0;
-    if (!this.#icmpRateLimit.allow(sourceOf(offender), this.#nowMs())) {
-      addTo(this.#counters, COUNTER.icmpRateLimited, 1);
-      return 0;
-    }
     const nextHopMtu = reason === icmp.FRAGMENTATION_NEEDED ? this.#options.overlayMtu : 0;
     return icmp.writeIcmpError(out, offender, reason, this.#options.tunAddress.value, nextHopMtu);
   }

@@ -52,7 +52,7 @@ export const COUNTER = {
   decapDropTotalLength: 22,
   decapDropChecksum: 23,
   decapDropMartian: 24,
-  /** Source outside the subnet of the peer that sent it, under `strict`. */
+  /** Source in our own subnet, or, under `strict`, outside the subnet of the peer that sent it. */
   decapDropForeignSource: 25,
   /** Destination outside our own subnet. */
   decapDropForeignDestination: 26,

@@ -2,12 +2,8 @@
 import { OverlayError } from "../net/overlay-error.ts";
 import { errnoName, loadAddon } from "./addon.ts";
 
-/** A running watch. It keeps the process alive while it is neither paused nor closed. */
+/** A running watch. It keeps the process alive until it is closed. */
 export interface ReadableWatch {
-  /** Stops the calls, so that what arrives waits in the kernel's queue: the brake when a send queue is full. */
-  pause(): void;
-  /** Calls again from the next turn of the event loop on, if there is something to read. */
-  resume(): void;
   /** Stops for good and leaves nothing behind. Comes before the descriptor is closed. Twice is no error. */
   close(): void;
 }
@@ -28,9 +24,5 @@ export function watchReadable(fd: number, onReadable: (errno: number) => void): 
     const errno = errnoName(watch);
     throw new OverlayError("ERR_SOCKET_FAILED", `Cannot watch descriptor ${fd}: ${errno}`, { fd, errno });
   }
-  return {
-    pause: () => void addon.watchPause(watch),
-    resume: () => void addon.watchResume(watch),
-    close: () => void addon.watchClose(watch),
-  };
+  return { close: () => void addon.watchClose(watch) };
 }

@@ -1,4 +1,4 @@
-/** Opens, keeps and removes TUN devices: bare IP packets, one per read or write. */
+/** Opens and keeps TUN devices: bare IP packets, one per read or write. */
 import { closeSync } from "node:fs";
 import { OverlayError } from "../net/overlay-error.ts";
 import type { ErrorCode } from "../net/overlay-error.ts";
@@ -35,14 +35,6 @@ export function openTun(name: string, options: OpenTunOptions): number {
     throw tunError("set the persistence of", name, status);
   }
   return fd;
-}
-
-/**
- * Removes the TUN `name` and what hangs on it. One that is not there is no error. Fails as {@link openTun}
- * does, and so never takes a device from a process that uses it.
- */
-export function removeTun(name: string): void {
-  closeSync(openTun(name, { isPersistent: false })); // a device that is not persistent goes with its descriptor
 }
 
 function tunError(action: string, name: string, errno: number): OverlayError {

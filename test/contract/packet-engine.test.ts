@@ -10,7 +10,7 @@ import { openDgramEngine } from "../../src/datapath/dgram-engine.ts";
 import type { OpenPacketEngine } from "../../src/datapath/packet-engine.ts";
 import { openPacketPair } from "../../src/datapath/packet-io.ts";
 import { EngineBench, UnderlayBench, engineOptions, tableOf, until } from "../support/engine-bench.ts";
-import { ENGINE_ADDRESS, OWN_POD, PEERS, POD_A, SENDERS, UNOWNED } from "../support/packet-case.ts";
+import { ENGINE_ADDRESS, OWN_POD, PEERS, POD_A, SENDERS, UNOWNED } from "../support/packet-addresses.ts";
 import { PACKET_TABLE } from "../support/packet-table.ts";
 import { countingBytes, oneHopFurther, packetOf } from "../support/packets.ts";
 
@@ -107,6 +107,18 @@ describe.each(ENGINES)("packet engine $name", ({ open }) => {
     expect(icmpSent).toBeGreaterThanOrEqual(10);
     expect(icmpSent).toBeLessThanOrEqual(10 + refills);
     expect(bench.takeFromTun()).toHaveLength(icmpSent);
+  });
+
+  it("answers a sender on this host though peers have used up the errors for peers", async () => {
+    await using bench = await EngineBench.open(open, underlay);
+    const expired = Array.from({ length: 400 }, (_, i) =>
+      packetOf({ source: `10.244.${4 + (i & 3)}.${i >> 2}`, destination: OWN_POD, ttl: 1 }),
+    );
+    for (const packet of expired) bench.put("peerB", packet);
+    await bench.untilCounted({ decapDropTtl: expired.length, icmpRateLimited: 1 });
+    bench.put("tun", packetOf({ destination: UNOWNED }));
+    await bench.untilCounted({ encapDropNoPeer: 1 });
+    expect(bench.takeFromTun()).toHaveLength(1);
   });
 
   it("lives on when the kernel refuses a datagram", async () => {

@@ -1,17 +1,9 @@
 /** What an engine does with datagrams from the underlay. See packet-table.ts. */
 import type { CounterName } from "../../src/datapath/packet-counters.ts";
-import {
-  EXTERNAL,
-  OWN_POD,
-  POD_A,
-  POD_B,
-  TUN_ADDRESS,
-  UNOWNED,
-  answered,
-  dropped,
-  passed,
-} from "./packet-case.ts";
-import type { PacketCase, Sender } from "./packet-case.ts";
+import { EXTERNAL, OWN_POD, POD_A, POD_B, TUN_ADDRESS, UNOWNED } from "./packet-addresses.ts";
+import type { Sender } from "./packet-addresses.ts";
+import { answered, dropped, passed } from "./packet-case.ts";
+import type { PacketCase } from "./packet-case.ts";
 import { NO_HOSTS, OPTIONS, malformedPackets, passingPackets } from "./packet-shapes.ts";
 import { PROTOCOL, bytesFor, countingBytes, icmpPayload, packetOf } from "./packets.ts";
 import type { PacketFields } from "./packets.ts";
@@ -133,6 +125,18 @@ function sourceChecks(): PacketCase[] {
       "tun",
     ),
     passed({ ...off, name: "from outside, not looked at", packet: foreign }, "tun"),
+    ...[count, off].flatMap((input) =>
+      ["10.244.1.6", TUN_ADDRESS, "10.244.1.255"].map((source) =>
+        dropped(
+          {
+            ...input,
+            name: `from ${source} of ours, though ${input.sourceCheck}`,
+            packet: packetOf({ source, destination: OWN_POD }),
+          },
+          "decapDropForeignSource",
+        ),
+      ),
+    ),
     dropped(
       { ...off, name: "a stranger's, not looking", from: "stranger", packet: foreign },
       "decapDropStranger",

@@ -1,18 +1,9 @@
 /** What an engine does with packets that it reads from the TUN. See packet-table.ts. */
 import type { CounterName } from "../../src/datapath/packet-counters.ts";
-import {
-  EXTERNAL,
-  OVERLAY_MTU,
-  OWN_POD,
-  POD_A,
-  POD_B,
-  TUN_ADDRESS,
-  UNOWNED,
-  answered,
-  dropped,
-  passed,
-} from "./packet-case.ts";
-import type { PacketCase, Sender } from "./packet-case.ts";
+import { EXTERNAL, OVERLAY_MTU, OWN_POD, POD_A, POD_B, TUN_ADDRESS, UNOWNED } from "./packet-addresses.ts";
+import type { Sender } from "./packet-addresses.ts";
+import { answered, dropped, passed } from "./packet-case.ts";
+import type { PacketCase } from "./packet-case.ts";
 import {
   ICMP_ERROR_TYPES,
   LONGEST_OPTIONS,

@@ -14,9 +14,10 @@ import type {
 } from "../../src/datapath/packet-engine.ts";
 import { openPacketPair, readPacket, writePacket } from "../../src/datapath/packet-io.ts";
 import { openUnderlaySocket } from "../../src/datapath/underlay-socket.ts";
-import { Ipv4Address, Ipv4Prefix } from "../../src/net/ipv4.ts";
-import { ENGINE_ADDRESS, OVERLAY_MTU, OWN_SUBNET, PEERS, SENDERS, TUN_ADDRESS } from "./packet-case.ts";
-import type { Delivery, Sender } from "./packet-case.ts";
+import { addressOf, prefixOf } from "./ipv4.ts";
+import { ENGINE_ADDRESS, OVERLAY_MTU, OWN_SUBNET, PEERS, SENDERS, TUN_ADDRESS } from "./packet-addresses.ts";
+import type { Sender } from "./packet-addresses.ts";
+import type { Delivery } from "./packet-case.ts";
 
 /** Ends a wait that is in vain; long, because a machine with two cores may be busy with other tests. */
 const DEADLINE_MS = 20_000;
@@ -189,20 +190,6 @@ export function engineOptions(peerPort: number): Omit<PacketEngineOptions, "tunF
     sourceCheck: "strict",
     log: pino({ level: "silent" }),
   };
-}
-
-/** @throws {RangeError} when the text is no prefix */
-export function prefixOf(text: string): Ipv4Prefix {
-  const prefix = Ipv4Prefix.parse(text);
-  if (prefix === null) throw new RangeError(`Not an IPv4 prefix: ${text}`);
-  return prefix;
-}
-
-/** @throws {RangeError} when the text is no address */
-export function addressOf(text: string): Ipv4Address {
-  const address = Ipv4Address.parse(text);
-  if (address === null) throw new RangeError(`Not an IPv4 address: ${text}`);
-  return address;
 }
 
 function openEngineSocket(port: number): number {

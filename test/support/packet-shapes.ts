@@ -62,6 +62,7 @@ export function passingPackets(ends: PacketFields): [string, Buffer][] {
     ],
     ["with padding behind a header alone", packet({ payload: Buffer.alloc(0), padding: countingBytes(500) })],
     ["whose checksum is 0", packetWithChecksum(0x0000, ends)],
+    ["whose checksum is 0 written as 0xffff", withChecksumOfOnes(packetWithChecksum(0x0000, ends))],
     ["whose checksum carries over", packetWithChecksum(0x00ff, ends)],
     ["whose checksum becomes 0", packetWithChecksum(0xfeff, ends)],
   ];
@@ -144,6 +145,12 @@ export function malformedPackets(
 function packetWithChecksum(checksum: number, ends: PacketFields): Buffer {
   const plain = packetOf({ ...ends, identification: 0 }).readUInt16BE(10);
   return packetOf({ ...ends, identification: (plain - checksum + 0xffff) % 0xffff });
+}
+
+/** The other zero of one's complement, which RFC 1624 section 3 warns of: a sum of the header takes both. */
+function withChecksumOfOnes(packet: Buffer): Buffer {
+  packet.writeUInt16BE(0xffff, 10);
+  return packet;
 }
 
 function withBitFlipped(packet: Buffer, at: number): Buffer {

@@ -5,7 +5,7 @@ import { closeSync, readlinkSync } from "node:fs";
 import { OverlayError } from "../../src/net/overlay-error.ts";
 import { readPacket, writePacket } from "../../src/datapath/packet-io.ts";
 import { watchReadable } from "../../src/datapath/readable-watch.ts";
-import { openTun, removeTun } from "../../src/datapath/tun.ts";
+import { openTun } from "../../src/datapath/tun.ts";
 import { countDescriptors, countThreads } from "./process-resources.ts";
 import type { TunReply } from "./tun-process.ts";
 
@@ -17,7 +17,6 @@ export interface ReadResult {
 
 const operations = {
   open: (name: string, isPersistent: boolean): number => openTun(name, { isPersistent }),
-  remove: (name: string): void => removeTun(name),
   close: (fd: number): void => closeSync(fd),
 
   write(fd: number, packet: string): number {

@@ -41,6 +41,21 @@ export function wantedDevice({ context, ownSubnet }: TunnelOptions): WantedDevic
 }
 
 /**
+ * Opens device and socket and closes them again: what another process holds, or the kernel refuses, is known
+ * before anything is written to the registry. A device that was not there is gone again.
+ * @throws {OverlayError} as {@link startTunnel} does
+ */
+export async function probeTunnel(
+  ip: IpCommand,
+  socket: Pick<TunnelOptions, "context" | "port">,
+  signal: AbortSignal,
+): Promise<void> {
+  const { link } = await readDevice(ip, signal);
+  closeSync(openDevice({ isPersistent: link !== null }));
+  closeSync(openSocket(socket));
+}
+
+/**
  * Opens the tunnel, adopting the device of an earlier run. When a step fails, what this call made is removed
  * again and what was there before stays, so that a failed restart leaks no packet.
  * @throws {OverlayError} `ERR_TUN_BUSY` while another process has the device; whatever the steps throw
@@ -51,7 +66,7 @@ export async function startTunnel(
   signal: AbortSignal,
 ): Promise<Tunnel> {
   const before = await readDevice(ip, signal);
-  const tunFd = openDevice();
+  const tunFd = openDevice({ isPersistent: true });
   const unclosed = [tunFd];
   try {
     const socketFd = openSocket(options);
@@ -67,9 +82,9 @@ export async function startTunnel(
   }
 }
 
-function openDevice(): number {
+function openDevice(options: { readonly isPersistent: boolean }): number {
   try {
-    return openTun(DEVICE_NAME, { isPersistent: true });
+    return openTun(DEVICE_NAME, options);
   } catch (err) {
     if (!(err instanceof OverlayError) || err.code !== "ERR_TUN_BUSY") throw err;
     throw new OverlayError(
@@ -81,7 +96,7 @@ function openDevice(): number {
   }
 }
 
-function openSocket({ context, port }: TunnelOptions): number {
+function openSocket({ context, port }: Pick<TunnelOptions, "context" | "port">): number {
   return openUnderlaySocket({
     address: context.underlay.interfaceIp,
     port,
@@ -104,13 +119,17 @@ async function configureDevice(ip: IpCommand, options: TunnelOptions, signal: Ab
 /**
  * Lets the kernel take the ICMP errors that the engine writes to the device: their source is the device's own
  * address, and without `accept_local` (ip-sysctl.rst) it drops what comes in with an address of this host.
- * Senders then time out instead of learning an MTU or that there is no way, so a failure is worth a warning.
+ * Senders then time out instead of learning that there is no way, so a failure is worth a warning.
+ *
+ * Only under `strict`, where the engine refuses every source outside the peer's subnet, and so this host's own
+ * addresses. Under `count` and `off` the kernel has to: it alone knows them all. That costs the errors.
  */
 async function acceptOwnErrors({ context }: TunnelOptions): Promise<void> {
+  const acceptLocal = context.sourceCheck === "strict" ? "1" : "0"; // an earlier run may have left the other
   try {
-    await writeFile(`/proc/sys/net/ipv4/conf/${DEVICE_NAME}/accept_local`, "1");
+    await writeFile(`/proc/sys/net/ipv4/conf/${DEVICE_NAME}/accept_local`, acceptLocal);
   } catch (err) {
-    context.log.warn({ err, device: DEVICE_NAME }, "Cannot let ICMP errors in through the overlay device");
+    context.log.warn({ err, device: DEVICE_NAME, acceptLocal }, "Cannot set accept_local of overlay device");
   }
 }
 

@@ -9,7 +9,7 @@ import type { PeerSet } from "../../peers/peer.ts";
 import type { BackendData } from "../../subnet-lease/lease.ts";
 import type { Backend, BackendContext } from "../backend.ts";
 import { DEVICE_NAME, findForeignRoute, planDevice, readDevice } from "./overlay-device.ts";
-import { UDP_OVERHEAD_BYTES, startTunnel, wantedDevice } from "./tunnel.ts";
+import { UDP_OVERHEAD_BYTES, probeTunnel, startTunnel, wantedDevice } from "./tunnel.ts";
 import type { Tunnel, TunnelOptions } from "./tunnel.ts";
 import { parseUdpOptions } from "./udp-options.ts";
 import type { UdpOptions } from "./udp-options.ts";
@@ -38,9 +38,16 @@ class UdpBackend implements Backend {
     this.#ip = ip;
   }
 
-  /** The lease of a udp node names no backend: its address is all that peers need. */
-  advertise(): Promise<BackendData> {
-    return Promise.resolve({ type: "" });
+  /**
+   * The lease of a udp node names no backend: its address is all that peers need. A node that could not open
+   * its tunnel must not lease: it would take the lease of the agent that runs here.
+   * @throws {OverlayError} as `open` does
+   */
+  async advertise(signal: AbortSignal): Promise<BackendData> {
+    const context = this.#context;
+    await refuseForeignRoute(this.#ip, context.network, signal);
+    await probeTunnel(this.#ip, { context, port: this.#options.port }, signal);
+    return { type: "" };
   }
 
   /** Makes what {@link startTunnel} does. @throws {OverlayError} also when the network is routed elsewhere */

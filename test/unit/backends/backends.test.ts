@@ -2,17 +2,15 @@ import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import type { BackendContext } from "../../../src/backends/backend.ts";
 import { createBackend } from "../../../src/backends/backends.ts";
-import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
-
-const address = (text: string): Ipv4Address => Ipv4Address.parse(text) ?? expect.unreachable(text);
+import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 const context = (interfaceIp: string, publicIp: string): BackendContext => ({
-  network: Ipv4Prefix.parse("10.244.0.0/16") ?? expect.unreachable(),
+  network: prefixOf("10.244.0.0/16"),
   underlay: {
     interfaceName: "eth0",
     interfaceIndex: 2,
-    interfaceIp: address(interfaceIp),
-    publicIp: address(publicIp),
+    interfaceIp: addressOf(interfaceIp),
+    publicIp: addressOf(publicIp),
     underlayMtu: 1500,
   },
   options: { Type: "udp" },
@@ -25,7 +23,6 @@ describe("createBackend", () => {
   it.each(["udp", "UDP"])("makes the udp backend for type %s", async (type) => {
     const backend = await createBackend(type, CONTEXT);
     expect(backend).toMatchObject({ type: "udp", overheadBytes: 28 });
-    expect(await backend.advertise(new AbortController().signal)).toEqual({ type: "" });
     expect(backend.readCounters()).toEqual({});
     await backend.close();
   });

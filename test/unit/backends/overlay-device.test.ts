@@ -5,7 +5,7 @@ import type { InterfaceAddress } from "../../../src/kernel/addresses.ts";
 import type { Link } from "../../../src/kernel/links.ts";
 import { BLACKHOLE_METRIC, OWN_ROUTE_PROTOCOL } from "../../../src/kernel/routes.ts";
 import type { Route } from "../../../src/kernel/routes.ts";
-import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
+import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 const LINK: Link = {
   index: 7,
@@ -20,7 +20,7 @@ const LINK: Link = {
 const address = (text: string): InterfaceAddress => ({
   interfaceIndex: LINK.index,
   interfaceName: LINK.name,
-  address: Ipv4Address.parse(text) ?? expect.unreachable(text),
+  address: addressOf(text),
   prefixLength: 32,
   scope: "global",
   isDeprecated: false,
@@ -28,7 +28,7 @@ const address = (text: string): InterfaceAddress => ({
   isSecondary: false,
 });
 const toDevice = (destination: string): Route => ({
-  destination: Ipv4Prefix.parse(destination) ?? expect.unreachable(destination),
+  destination: prefixOf(destination),
   kind: "unicast",
   interfaceName: LINK.name,
   gateway: null,

@@ -67,7 +67,7 @@ describe("NativeAddon", () => {
     ["a message of 4096 bytes", "sendUnixDatagram", ["x", "x".repeat(4096)]],
     ["a callback that is none", "watchOpen", [0, "onReadable"]],
     ["a watch that is none", "watchClose", [{}]],
-    ["a watch that is none", "watchPause", [undefined]],
+    ["no watch", "watchClose", []],
     ["a descriptor that is none", "lockFile", ["0"]],
   ])("answers %s with EINVAL (%s)", (_what, name, args) => {
     expect(addon[name](...args)).toBe(EINVAL);

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { EMPTY_FORWARDING_TABLE, ForwardingTable, NO_PEER } from "../../../src/datapath/forwarding-table.ts";
 import type { ForwardingEntry } from "../../../src/datapath/forwarding-table.ts";
 import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
-import { addressOf, prefixOf, tableOf } from "../../support/engine-bench.ts";
+import { tableOf } from "../../support/engine-bench.ts";
+import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 const PEER_A = { subnet: "10.244.2.0/24", underlayIp: "192.0.2.2" };
 const PEER_B = { subnet: "10.244.4.0/22", underlayIp: "192.0.2.3" };

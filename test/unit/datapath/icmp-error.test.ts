@@ -8,7 +8,7 @@ import {
   mayAnswer,
   writeIcmpError,
 } from "../../../src/datapath/icmp-error.ts";
-import { addressOf } from "../../support/engine-bench.ts";
+import { addressOf } from "../../support/ipv4.ts";
 import {
   PROTOCOL,
   bytesFor,

@@ -8,8 +8,9 @@ import { COUNTER } from "../../../src/datapath/packet-counters.ts";
 import type { CounterIndex, CounterName } from "../../../src/datapath/packet-counters.ts";
 import { createPacketRules, createPacketVerdict } from "../../../src/datapath/packet-verdict.ts";
 import type { PacketVerdict } from "../../../src/datapath/packet-verdict.ts";
-import { addressOf, engineOptions, tableOf } from "../../support/engine-bench.ts";
-import { OWN_POD, PEERS, POD_A, SENDERS } from "../../support/packet-case.ts";
+import { engineOptions, tableOf } from "../../support/engine-bench.ts";
+import { addressOf } from "../../support/ipv4.ts";
+import { OWN_POD, PEERS, POD_A, SENDERS } from "../../support/packet-addresses.ts";
 import type { PacketCase } from "../../support/packet-case.ts";
 import { PACKET_TABLE } from "../../support/packet-table.ts";
 import { packetOf } from "../../support/packets.ts";
@@ -66,7 +67,8 @@ describe("checkEncap and checkDecap", () => {
         fc.array(arbitraryPatch()),
         fc.nat(80),
       )
-      .map(([packet, patches, bytes]) => {
+      .map(([right, patches, bytes]) => {
+        const packet = Buffer.from(right); // `right` is the same one in every run
         for (const [at, value] of patches) packet[at] = value;
         return packet.subarray(0, bytes);
       });

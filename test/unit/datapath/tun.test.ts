@@ -1,13 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { openTun, removeTun } from "../../../src/datapath/tun.ts";
+import { openTun } from "../../../src/datapath/tun.ts";
 
 describe("openTun", () => {
   it.each(["", "sixteen-letters-", "tun%d", "a/b", "a b", "a:b", ".", "..", "-x", "tün", "a\n"])(
     "refuses %j, which is no device name",
     (name) => {
-      const refusal = expect.objectContaining({ name: "RangeError" }) as Error;
-      expect(() => openTun(name, { isPersistent: false })).toThrow(refusal);
-      expect(() => removeTun(name)).toThrow(refusal);
+      expect(() => openTun(name, { isPersistent: false })).toThrow(RangeError);
     },
   );
 });

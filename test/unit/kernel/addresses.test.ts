@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parseAddresses, planAddresses } from "../../../src/kernel/addresses.ts";
 import type { InterfaceAddress } from "../../../src/kernel/addresses.ts";
-import { Ipv4Address } from "../../../src/net/ipv4.ts";
+import type { Ipv4Address } from "../../../src/net/ipv4.ts";
+import { addressOf } from "../../support/ipv4.ts";
 
 /** From `ip -j address show` of iproute2 6.1, members that nobody reads cut out. */
 const ADDRESSES = JSON.parse(`[
@@ -17,12 +18,10 @@ const ADDRESSES = JSON.parse(`[
      "label":"v0","valid_life_time":100,"preferred_life_time":0}]}
 ]`) as unknown;
 
-const parse = (text: string): Ipv4Address => Ipv4Address.parse(text) ?? expect.unreachable(text);
-
 const onV0 = (address: string, other: Partial<InterfaceAddress>): InterfaceAddress => ({
   interfaceIndex: 4,
   interfaceName: "v0",
-  address: parse(address),
+  address: addressOf(address),
   prefixLength: 24,
   scope: "global",
   isDeprecated: false,
@@ -43,7 +42,7 @@ describe("parseAddresses", () => {
 });
 
 describe("planAddresses", () => {
-  const wanted = { address: parse("10.244.7.0"), prefixLength: 32 };
+  const wanted = { address: addressOf("10.244.7.0"), prefixLength: 32 };
   const inOverlay = (address: Ipv4Address): boolean => address.toString().startsWith("10.244.");
   const plan = (...present: InterfaceAddress[]): readonly (readonly string[])[] =>
     planAddresses("v0", wanted, present, inOverlay);

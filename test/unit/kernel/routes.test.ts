@@ -9,7 +9,8 @@ import {
   routeTo,
 } from "../../../src/kernel/routes.ts";
 import type { Route } from "../../../src/kernel/routes.ts";
-import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
+import type { Ipv4Address } from "../../../src/net/ipv4.ts";
+import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 /** From `ip -j -N -4 route show` of iproute2 6.1. */
 const ROUTES = JSON.parse(`[
@@ -29,11 +30,8 @@ const DEFAULT_ROUTES = JSON.parse(`[
   {"dst":"default","gateway":"192.0.2.2","dev":"v0","flags":[]}
 ]`) as unknown;
 
-const prefix = (text: string): Ipv4Prefix => Ipv4Prefix.parse(text) ?? expect.unreachable(text);
-const address = (text: string): Ipv4Address => Ipv4Address.parse(text) ?? expect.unreachable(text);
-
 const OVERLAY: Route = {
-  destination: prefix("10.244.0.0/16"),
+  destination: prefixOf("10.244.0.0/16"),
   kind: "unicast",
   interfaceName: "flannel0",
   gateway: null,
@@ -47,15 +45,21 @@ describe("parseRoutes", () => {
     expect(parseRoutes(ROUTES)).toEqual([
       {
         ...OVERLAY,
-        destination: prefix("0.0.0.0/0"),
+        destination: prefixOf("0.0.0.0/0"),
         interfaceName: "v0",
-        gateway: address("192.0.2.2"),
+        gateway: addressOf("192.0.2.2"),
         protocol: 3,
       },
       OVERLAY,
       BLACKHOLE,
-      { ...OVERLAY, destination: prefix("198.51.100.2/32"), interfaceName: "v0", protocol: 2 },
-      { ...OVERLAY, kind: "other", destination: prefix("203.0.113.64/26"), interfaceName: null, protocol: 3 },
+      { ...OVERLAY, destination: prefixOf("198.51.100.2/32"), interfaceName: "v0", protocol: 2 },
+      {
+        ...OVERLAY,
+        kind: "other",
+        destination: prefixOf("203.0.113.64/26"),
+        interfaceName: null,
+        protocol: 3,
+      },
     ]);
   });
 });
@@ -78,7 +82,7 @@ describe("readOwnRoutes", () => {
 describe("parseDefaultRoutes", () => {
   it("puts the lowest metric first, marks several next hops and leaves out unreachable", () => {
     expect(parseDefaultRoutes(DEFAULT_ROUTES)).toEqual([
-      { interfaceName: "v0", gateway: address("192.0.2.2"), metric: 0, isMultipath: false },
+      { interfaceName: "v0", gateway: addressOf("192.0.2.2"), metric: 0, isMultipath: false },
       { interfaceName: "v1", gateway: null, metric: 20, isMultipath: false },
       { interfaceName: null, gateway: null, metric: 50, isMultipath: true },
     ]);
@@ -89,14 +93,14 @@ describe("routeTo", () => {
   const answer = (json: string): Promise<{ interfaceName: string; source: Ipv4Address }> =>
     routeTo(
       { read: () => Promise.resolve(JSON.parse(json)), apply: () => Promise.resolve() },
-      address("203.0.113.5"),
+      addressOf("203.0.113.5"),
       new AbortController().signal,
     );
 
   it("reads the device and the source of the kernel's answer", async () => {
     const json =
       '[{"dst":"203.0.113.5","gateway":"192.0.2.2","dev":"v0","prefsrc":"192.0.2.1","flags":[],"cache":[]}]';
-    expect(await answer(json)).toEqual({ interfaceName: "v0", source: address("192.0.2.1") });
+    expect(await answer(json)).toEqual({ interfaceName: "v0", source: addressOf("192.0.2.1") });
   });
 
   it("fails when the answer names no source", async () => {
@@ -126,7 +130,7 @@ describe("planRoutes", () => {
 
   it.each<[string, Partial<Route>]>([
     ["another device", { interfaceName: "v0" }],
-    ["a gateway", { gateway: address("192.0.2.2") }],
+    ["a gateway", { gateway: addressOf("192.0.2.2") }],
     ["another protocol", { protocol: 3 }],
     ["another kind", { kind: "blackhole", interfaceName: null }],
   ])("replaces in place a route with %s, and does not remove it first", (_what, difference) => {
@@ -134,8 +138,8 @@ describe("planRoutes", () => {
   });
 
   it("removes what is not wanted, after the rest is made, and only where it may", () => {
-    const old = { ...OVERLAY, destination: prefix("10.245.0.0/16") };
-    const oldBlackhole = { ...BLACKHOLE, destination: prefix("10.245.0.0/16") };
+    const old = { ...OVERLAY, destination: prefixOf("10.245.0.0/16") };
+    const oldBlackhole = { ...BLACKHOLE, destination: prefixOf("10.245.0.0/16") };
     expect(plan([OVERLAY], [old, oldBlackhole])).toEqual([
       make,
       "route del unicast 10.245.0.0/16 dev flannel0 proto 84 metric 0",
@@ -148,7 +152,7 @@ describe("planRoutes", () => {
   });
 
   it("names the gateway, as plain routes to other hosts have one", () => {
-    const viaHost = { ...OVERLAY, interfaceName: "v0", gateway: address("192.0.2.2") };
+    const viaHost = { ...OVERLAY, interfaceName: "v0", gateway: addressOf("192.0.2.2") };
     expect(plan([viaHost], [])).toEqual([
       "route replace unicast 10.244.0.0/16 via 192.0.2.2 dev v0 scope global proto 84 metric 0",
     ]);

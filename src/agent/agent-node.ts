@@ -1,40 +1,31 @@
 /** The node at work: from the network config to forwarding, and what it says of itself meanwhile. */
-import type { Logger } from "pino";
-import type { Clock } from "../net/clock.ts";
 import type { Ipv4Prefix } from "../net/ipv4.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { FailureLog } from "../subnet-lease/failure-log.ts";
 import { LeaseFollower } from "../subnet-lease/follow-leases.ts";
 import type { NetworkConfig } from "../subnet-lease/network-config.ts";
-import type { Registry } from "../subnet-lease/registry.ts";
 import { waitForNetworkConfig } from "../subnet-lease/wait-for-config.ts";
-import { describeAgent } from "./agent-status.ts";
-import { decideStart } from "./cached-start.ts";
-import type { HealthSource } from "./health-responses.ts";
-import { createOverlay } from "./overlay.ts";
-import type { Overlay, OverlayEvent } from "./overlay.ts";
-import { NodeReadiness } from "./node-readiness.ts";
-import { SavedState } from "./saved-state.ts";
-import { peerCachePath } from "./start-plan.ts";
-import type { StartPlan } from "./start-plan.ts";
+import { SavedState } from "./files/saved-state.ts";
+import { SubnetFileKeeper } from "./files/subnet-file-keeper.ts";
+import { formatSubnetFile } from "./files/subnet-file.ts";
+import { describeAgent } from "./health/agent-status.ts";
+import type { HealthSource } from "./health/health-responses.ts";
+import { NodeReadiness } from "./health/node-readiness.ts";
+import { TaskGroup } from "./loops/task-group.ts";
+import { createOverlay } from "./overlay/overlay.ts";
+import type { Overlay, OverlayDeps, OverlayEvent } from "./overlay/overlay.ts";
+import { closeAll } from "./process/close-all.ts";
+import { decideStart } from "./start/cached-start.ts";
+import { peerCachePath } from "./start/start-plan.ts";
 import type { AgentStatus } from "./status.ts";
-import { formatSubnetFile } from "./subnet-file.ts";
-import { SubnetFileKeeper } from "./subnet-file-keeper.ts";
-import { TaskGroup } from "./task-group.ts";
 
 /** How often registry contact and lease end are looked at: they change without an event. */
 const LOOK_EVERY_MS = 1000;
 /** With a cached start, wrong credentials do not end the agent: it forwards, and asks again this often. */
 const DENIED_RETRY_MS = 5000;
 
-export interface AgentNodeDeps {
+export interface AgentNodeDeps extends Omit<OverlayDeps, "onEvent"> {
   readonly version: string;
-  readonly plan: StartPlan;
-  readonly nodeId: string;
-  readonly registry: Registry;
-  readonly clock: Clock;
-  /** Gives 0 to 1, 1 excluded. */
-  readonly random: () => number;
-  readonly log: Logger;
   /** Hears why the agent is not ready, or null when it is, at each change. */
   readonly onReadiness: (reason: string | null) => void;
 }
@@ -95,8 +86,7 @@ export class AgentNode implements HealthSource {
       });
     } finally {
       group.stop();
-      await this.#overlay?.close();
-      await this.#saved.close();
+      await closeAll(this.#overlay === null ? [this.#saved] : [this.#overlay, this.#saved], this.#deps.log);
     }
   }
 
@@ -127,6 +117,7 @@ export class AgentNode implements HealthSource {
 
   async #readConfig(signal: AbortSignal): Promise<NetworkConfig> {
     const { registry, plan, clock, log } = this.#deps;
+    const failures = new FailureLog(clock);
     for (;;) {
       try {
         const config = await waitForNetworkConfig({
@@ -142,7 +133,8 @@ export class AgentNode implements HealthSource {
       } catch (err) {
         const isDenied = err instanceof OverlayError && err.code === "ERR_REGISTRY_DENIED";
         if (!isDenied || this.#overlay === null) throw err;
-        log.error({ err }, "Cannot read the network config, forwarding as before");
+        if (failures.isNews(err.message))
+          log.error({ err }, "Cannot read the network config, forwarding as before");
         await clock.sleep(DENIED_RETRY_MS, signal);
       }
     }

@@ -1,21 +1,24 @@
 /** The daemon, in the order in which it starts. */
-import { join } from "node:path";
 import type { Logger } from "pino";
 import { createIpCommand } from "../kernel/ip-command.ts";
 import { OverlayError } from "../net/overlay-error.ts";
-import { openEtcdRegistry } from "../subnet-lease/etcd-registry.ts";
+import { openEtcdRegistry } from "../subnet-lease/etcd/etcd-registry.ts";
 import { AgentNode } from "./agent-node.ts";
-import { describeOptions, flagsWithoutEffect } from "./check-options.ts";
 import type { AgentConfig } from "./config.ts";
-import { hardenProcess } from "./harden-process.ts";
-import { serveHealthOnPort, serveHealthOnSocket } from "./health-server.ts";
-import { createLogger } from "./logger.ts";
-import { ensureNodeId } from "./node-id.ts";
-import { acquireInstanceLock } from "./single-instance.ts";
-import { readStartPlan } from "./start-plan.ts";
-import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "./stop-signals.ts";
-import { Supervisor } from "./supervisor.ts";
-import { systemClock } from "./system-clock.ts";
+import { ensureNodeId } from "./files/node-id.ts";
+import { acquireInstanceLock } from "./files/single-instance.ts";
+import { serveHealthOnPort, serveHealthOnSocket } from "./health/health-server.ts";
+import { agentSocketPath } from "./options/agent-socket.ts";
+import { describeOptions, flagsWithoutEffect } from "./options/check-options.ts";
+import { closeAll } from "./process/close-all.ts";
+import type { Closable } from "./process/close-all.ts";
+import { hardenProcess } from "./process/harden-process.ts";
+import { createLogger } from "./process/logger.ts";
+import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "./process/stop-signals.ts";
+import { Supervisor } from "./process/supervisor.ts";
+import { systemClock } from "./process/system-clock.ts";
+import { systemdNotifier } from "./process/systemd.ts";
+import { readStartPlan } from "./start/start-plan.ts";
 
 const EXIT_OK = 0;
 const EXIT_FAILURE = 1;
@@ -25,7 +28,7 @@ const EXIT_USAGE = 2;
 export async function agentProcess(config: AgentConfig, version: string): Promise<number> {
   const { options } = config;
   const log = createLogger(options.verbosity > 0 ? "debug" : options.logLevel);
-  const supervisor = new Supervisor(config.notifySocket, log);
+  const supervisor = new Supervisor(systemdNotifier(config.notifySocket), log);
   exitOnFaults(log);
   const signal = abortOnStopSignals(log, () => supervisor.onStop());
   try {
@@ -61,9 +64,9 @@ async function runAgent(config: AgentConfig, version: string, parts: ProcessPart
   const deps = { clock: systemClock, random, log };
   const registry = openEtcdRegistry(plan.etcd, deps);
 
-  // ---- Above this line nothing touches the machine; `--check` (check-start.ts) goes no further. ----
+  // ---- Above this line nothing touches the machine; `--check` (start/check-start.ts) goes no further. ----
 
-  const opened: { close(): Promise<void> | void }[] = [registry];
+  const opened: Closable[] = [registry];
   try {
     const lock = acquireInstanceLock(options.runDir);
     opened.unshift({ close: () => lock.release() }); // the last to go
@@ -73,11 +76,11 @@ async function runAgent(config: AgentConfig, version: string, parts: ProcessPart
     if (options.healthzPort > 0) {
       opened.push(await serveHealthOnPort(options.healthzIp, options.healthzPort, node));
     }
-    opened.push(await serveHealthOnSocket(join(options.runDir, "agent.sock"), node));
+    opened.push(await serveHealthOnSocket(agentSocketPath(options.runDir), node));
     if (config.watchdogMs !== null) supervisor.startWatchdog(config.watchdogMs);
     await node.run(signal);
   } finally {
-    for (const part of opened.reverse()) await part.close();
+    await closeAll(opened.reverse(), log);
   }
 }
 

@@ -1,12 +1,12 @@
 /**
  * What the agent was told: flags, then variables, then defaults. The only file that reads the environment.
  */
-import { AGENT_OPTIONS } from "./agent-options.ts";
-import type { AgentOptionKey, AgentOptions } from "./agent-options.ts";
-import { checkOptions } from "./check-options.ts";
-import type { OptionDefinition } from "./option-kinds.ts";
 import { showUntrusted } from "../net/untrusted-text.ts";
-import { usageError } from "./usage-error.ts";
+import { AGENT_OPTIONS } from "./options/agent-options.ts";
+import type { AgentOptionKey, AgentOptions } from "./options/agent-options.ts";
+import { checkOptions } from "./options/check-options.ts";
+import type { OptionDefinition } from "./options/option-kinds.ts";
+import { usageError } from "./options/usage-error.ts";
 
 /** Variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,9 +1,9 @@
 /** `twill agent`: the daemon's door. Flags are flannel's, so its command lines and unit files keep working. */
 import { Command, Option } from "commander";
-import { AGENT_OPTION_LIST } from "../agent/agent-options.ts";
 import { loadAgentConfig } from "../agent/config.ts";
-import { normalizeGoFlags } from "../agent/go-flags.ts";
-import type { OptionDefinition } from "../agent/option-kinds.ts";
+import { AGENT_OPTION_LIST } from "../agent/options/agent-options.ts";
+import { normalizeGoFlags } from "../agent/options/go-flags.ts";
+import type { OptionDefinition } from "../agent/options/option-kinds.ts";
 import { VERSION } from "./version.ts";
 
 /** Takes the place of the command line in the process list, where everyone could read a password. */
@@ -22,7 +22,7 @@ export function agentCommand(out: NodeJS.WritableStream): Command {
     }
     process.title = PROCESS_TITLE;
     if (config.options.check) {
-      out.write(await (await import("../agent/check-start.ts")).checkAgent(config.options));
+      out.write(await (await import("../agent/start/check-start.ts")).checkAgent(config.options));
       return;
     }
     const { agentProcess } = await import("../agent/agent-process.ts");

@@ -1,16 +1,15 @@
 /** `twill lab`: thin doors to src/lab. */
-import { spawn } from "node:child_process";
-import { constants } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
-import { DEFAULT_OVERLAY_NETWORK, DEFAULT_UNDERLAY_MTU } from "../lab/address-plan.ts";
-import { createLab } from "../lab/create-lab.ts";
+import { createLabWithLogs } from "../lab/create-lab-with-logs.ts";
 import { pictureOf, runDemo } from "../lab/demo.ts";
-import { describeLab, formatHosts, reportHosts } from "../lab/lab-report.ts";
-import { DEFAULT_STATE_DIRECTORY } from "../lab/lab-store.ts";
 import { openLab } from "../lab/lab.ts";
 import type { Lab } from "../lab/lab.ts";
-import { saveLogs, withLogs } from "../lab/save-logs.ts";
+import { DEFAULT_OVERLAY_NETWORK, DEFAULT_UNDERLAY_MTU } from "../lab/record/address-plan.ts";
+import { DEFAULT_STATE_DIRECTORY } from "../lab/record/lab-store.ts";
+import { describeLab, formatHosts, reportHosts } from "../lab/show/lab-report.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { interruptible } from "./interruptible.ts";
+import { execIn } from "./lab-exec.ts";
 
 interface NameOptions {
   readonly name: string;
@@ -28,8 +27,6 @@ interface UpOptions extends NameOptions {
 
 const DEFAULT_NAME = "lab";
 const DEFAULT_HOSTS = 3;
-/** What a shell answers for a program that a signal ended: this plus the signal's number. */
-const SIGNAL_EXIT_BASE = 128;
 
 /** `twill lab` with all its commands. */
 export function labCommand(out: NodeJS.WritableStream): Command {
@@ -109,29 +106,21 @@ function named(command: Command): Command {
 }
 
 async function up(options: UpOptions, signal: AbortSignal, out: NodeJS.WritableStream): Promise<void> {
-  const kept: { logs?: string } = {};
-  try {
-    const lab = await createLab({
-      owner: "user",
-      name: options.name,
-      stateDirectory: options.stateDir,
-      hosts: options.hosts,
-      pods: options.pods,
-      network: options.network,
-      networkConfig: { Backend: { Type: options.backend } },
-      underlayMtu: options.underlayMtu,
-      subnetFile: options.subnetFile,
-      signal,
-      onProgress: (text) => void out.write(`${text}\n`),
-      onFailure: async (failed) => {
-        kept.logs = await saveLogs(failed);
-      },
-    });
-    out.write(`\n${await pictureOf(lab)}${howToTry(lab, options)}`);
-    lab.release();
-  } catch (err) {
-    throw kept.logs === undefined ? err : withLogs(err, kept.logs);
-  }
+  const lab = await createLabWithLogs({
+    owner: "user",
+    name: options.name,
+    stateDirectory: options.stateDir,
+    hosts: options.hosts,
+    pods: options.pods,
+    network: options.network,
+    networkConfig: { Backend: { Type: options.backend } },
+    underlayMtu: options.underlayMtu,
+    subnetFile: options.subnetFile,
+    signal,
+    onProgress: (text) => void out.write(`${text}\n`),
+  });
+  out.write(`\n${await pictureOf(lab)}${howToTry(lab, options)}`);
+  lab.release();
 }
 
 function howToTry(lab: Lab, options: UpOptions): string {
@@ -161,70 +150,6 @@ async function openExisting({ name, stateDir }: NameOptions): Promise<Lab> {
     "ERR_LAB_FAILED",
     `Cannot use lab ${name}: there is none in ${stateDir} (twill lab up)`,
   );
-}
-
-/** Runs a command with our own input, output and environment, and resolves with its exit code. */
-async function execIn(lab: Lab, where: string, argv: readonly string[]): Promise<number> {
-  const node = lab.find(where);
-  if (node === null) {
-    const names = [...lab.hosts, ...lab.pods].map(({ name }) => name).join(", ");
-    throw new OverlayError(
-      "ERR_OPTION_INVALID",
-      `Cannot run a command in ${JSON.stringify(where)}: the lab has ${names}`,
-    );
-  }
-  const { namespace } = node;
-  const marks = Object.entries(namespace.environment).map(([name, value]) => `${name}=${value}`);
-  const [program = "", ...args] = namespace.command(["env", ...marks, ...withoutDashes(argv)]);
-  // Ctrl-C is the command's: it reaches the whole foreground group, and we must outlive it for its exit code.
-  const ignore = (): void => undefined;
-  process.on("SIGINT", ignore);
-  try {
-    return await new Promise((resolve, reject) => {
-      const child = spawn(program, args, { stdio: "inherit" });
-      child.once("error", (err) =>
-        reject(new OverlayError("ERR_LAB_FAILED", `Cannot run ${program}: ${err.message}`)),
-      );
-      child.once("exit", (code, signal) => {
-        resolve(code ?? SIGNAL_EXIT_BASE + (signal === null ? 0 : constants.signals[signal]));
-      });
-    });
-  } finally {
-    process.off("SIGINT", ignore);
-  }
-}
-
-/** Commander passes the `--` on that stands between place and command. */
-function withoutDashes(argv: readonly string[]): readonly string[] {
-  return argv[0] === "--" ? argv.slice(1) : argv;
-}
-
-/**
- * Runs `work` so that SIGINT, SIGTERM and a reader of our output that goes away make it clean up after itself; the
- * exit code then names the signal.
- */
-async function interruptible(
-  out: NodeJS.WritableStream,
-  work: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const controller = new AbortController();
-  const stop = (name: NodeJS.Signals): void => {
-    controller.abort(name); // a further one changes nothing: the first one's reason stays
-  };
-  const stopAtClosedPipe = (): void => stop("SIGPIPE"); // which Node ignores; its trace is a failed write
-  process.on("SIGINT", stop).on("SIGTERM", stop);
-  out.on("error", stopAtClosedPipe);
-  try {
-    await work(controller.signal);
-  } catch (err) {
-    if (!controller.signal.aborted) throw err;
-    const name = controller.signal.reason as NodeJS.Signals;
-    process.stderr.write(`twill: interrupted by ${name}, all of the lab is taken down\n`);
-    process.exitCode = SIGNAL_EXIT_BASE + constants.signals[name];
-  } finally {
-    process.off("SIGINT", stop).off("SIGTERM", stop);
-    out.off("error", stopAtClosedPipe);
-  }
 }
 
 function parseCount(text: string): number {

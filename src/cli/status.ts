@@ -1,9 +1,9 @@
 /** `twill status`: asks the agent on this host over its local socket. */
 import { Command } from "commander";
 import { request } from "node:http";
-import { join } from "node:path";
+import { AGENT_OPTIONS } from "../agent/options/agent-options.ts";
+import { agentSocketPath } from "../agent/options/agent-socket.ts";
 import type { AgentStatus } from "../agent/status.ts";
-import { AGENT_OPTIONS } from "../agent/agent-options.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { formatStatus } from "./format-status.ts";
 
@@ -18,7 +18,7 @@ export function statusCommand(out: NodeJS.WritableStream): Command {
     .option("--run-dir <path>", "run directory of the agent", AGENT_OPTIONS.runDir.fallback)
     .option("--json", "print the agent's answer as it is")
     .action(async (options: { runDir: string; json?: true }) => {
-      const text = await askAgent(join(options.runDir, "agent.sock"), "/status");
+      const text = await askAgent(agentSocketPath(options.runDir), "/status");
       out.write(options.json === true ? text : formatStatus(JSON.parse(text) as AgentStatus));
     });
 }

@@ -2,19 +2,19 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OverlayError } from "../net/overlay-error.ts";
-import { LabJournal } from "./lab-journal.ts";
-import { planLab, plannedPodNamespaces } from "./lab-plan.ts";
-import type { LabOptions } from "./lab-plan.ts";
-import type { LabRecord } from "./lab-record.ts";
-import { DEFAULT_STATE_DIRECTORY, checkNameFree, claimLab } from "./lab-store.ts";
 import { Lab } from "./lab.ts";
-import { installLeakCounter } from "./leak-counter.ts";
-import { NETNS_DIRECTORY, makeNamespaces } from "./namespace.ts";
-import { noteNetnsDirectory } from "./netns-directory.ts";
-import { identifyProcess } from "./process-identity.ts";
+import { installLeakCounter } from "./machine/leak-counter.ts";
+import { NETNS_DIRECTORY, makeNamespaces } from "./machine/namespace.ts";
+import { noteNetnsDirectory } from "./machine/netns-directory.ts";
+import { identifyProcess } from "./machine/process-identity.ts";
+import { checkMachine, thisMachine } from "./machine/required-tools.ts";
+import { connectHost, makeUnderlay } from "./machine/underlay.ts";
+import { LabJournal } from "./record/lab-journal.ts";
+import { planLab, plannedPodNamespaces } from "./record/lab-plan.ts";
+import type { LabOptions } from "./record/lab-plan.ts";
+import type { LabRecord } from "./record/lab-record.ts";
+import { DEFAULT_STATE_DIRECTORY, checkNameFree, claimLab } from "./record/lab-store.ts";
 import { sweepLabs } from "./remove-lab.ts";
-import { checkMachine, thisMachine } from "./required-tools.ts";
-import { connectHost, makeUnderlay } from "./underlay.ts";
 
 /** What {@link createLab} takes besides the plan. */
 export interface CreateLabOptions extends LabOptions {

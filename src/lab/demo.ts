@@ -1,15 +1,15 @@
 /** `twill lab demo`: a lab from nothing, proof that it works, and nothing left of it. */
-import { MAX_HOSTS, ROUTER_IP, UNDERLAY_NETWORK, checkCount } from "./address-plan.ts";
-import { drawLab } from "./draw-lab.ts";
-import { formatTable } from "./format-table.ts";
-import { createLab } from "./create-lab.ts";
-import type { Lab } from "./lab.ts";
-import { reportHosts } from "./lab-report.ts";
 import { OverlayError } from "../net/overlay-error.ts";
-import { followPacket, traceRoute } from "./packet-way.ts";
-import type { PodPlace } from "./packet-way.ts";
-import { DEMO_TOOLS, checkMachine, thisMachine } from "./required-tools.ts";
-import { saveLogs, withLogs } from "./save-logs.ts";
+import { createLabWithLogs } from "./create-lab-with-logs.ts";
+import type { Lab } from "./lab.ts";
+import { DEMO_TOOLS, checkMachine, thisMachine } from "./machine/required-tools.ts";
+import { followPacket, traceRoute } from "./measure/packet-way.ts";
+import type { PodPlace } from "./measure/packet-way.ts";
+import { MAX_HOSTS, ROUTER_IP, UNDERLAY_NETWORK, checkCount } from "./record/address-plan.ts";
+import { drawLab } from "./show/draw-lab.ts";
+import { formatTable } from "./show/format-table.ts";
+import { reportHosts } from "./show/lab-report.ts";
+import { saveLogs, withLogs } from "./show/save-logs.ts";
 
 /** What to show, and where. */
 export interface DemoOptions {
@@ -34,32 +34,31 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   checkCount("hosts", options.hosts, MIN_HOSTS, MAX_HOSTS);
   checkMachine(thisMachine(), DEMO_TOOLS);
   const say = (text: string): void => void out.write(`[${seconds(startMs)} s] ${text}\n`);
-  const kept: { logs?: string } = {};
   try {
-    const lab = await createLab({
+    const lab = await createLabWithLogs({
       owner: "demo",
       hosts: options.hosts,
       stateDirectory: options.stateDirectory,
       signal,
       onProgress: say,
-      onFailure: async (failed) => {
-        kept.logs = await saveLogs(failed);
-      },
     });
-    try {
-      await show(lab, options, say);
-    } catch (err) {
-      if (!signal.aborted) kept.logs = await saveLogs(lab);
-      throw err;
-    } finally {
-      await lab.down();
-    }
+    await showAndTakeDown(lab, options, say);
   } catch (err) {
     signal.throwIfAborted();
-    throw kept.logs === undefined ? err : withLogs(err, kept.logs);
+    throw err;
   }
   say("all of it taken down");
   out.write("demo: ok\n");
+}
+
+async function showAndTakeDown(lab: Lab, options: DemoOptions, say: (text: string) => void): Promise<void> {
+  try {
+    await show(lab, options, say);
+  } catch (err) {
+    throw options.signal.aborted ? err : withLogs(err, await saveLogs(lab));
+  } finally {
+    await lab.down();
+  }
 }
 
 async function show(lab: Lab, options: DemoOptions, say: (text: string) => void): Promise<void> {

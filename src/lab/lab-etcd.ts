@@ -3,12 +3,12 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OverlayError } from "../net/overlay-error.ts";
-import { ROUTER_IP } from "./address-plan.ts";
 import { eventually } from "./eventually.ts";
-import type { LabJournal } from "./lab-journal.ts";
-import { LabProcess } from "./lab-process.ts";
-import type { Namespace } from "./namespace.ts";
-import { commandFailed } from "./run-command.ts";
+import { LabProcess } from "./machine/lab-process.ts";
+import type { Namespace } from "./machine/namespace.ts";
+import { commandFailed } from "./machine/run-command.ts";
+import { ROUTER_IP } from "./record/address-plan.ts";
+import type { LabJournal } from "./record/lab-journal.ts";
 
 /** flannel's default prefix, and so the agent's. */
 export const ETCD_PREFIX = "/coreos.com/network";

@@ -2,19 +2,19 @@
  * A lab: hosts as network namespaces on an underlay bridge, one real etcd, an agent and pods on each host.
  * Used by `twill lab` and, the same, by the tests in network namespaces.
  */
-import { underlayIpOf } from "./address-plan.ts";
+import { LabHost } from "./host/lab-host.ts";
+import type { LabNode } from "./host/lab-node.ts";
+import type { LabPod } from "./host/lab-pod.ts";
 import { LabEtcd } from "./lab-etcd.ts";
-import { LabHost } from "./lab-host.ts";
-import { LabJournal } from "./lab-journal.ts";
-import type { LabNode } from "./lab-node.ts";
-import type { LabPod } from "./lab-pod.ts";
-import { readLabRecord } from "./lab-record.ts";
-import type { LabRecord } from "./lab-record.ts";
-import { DEFAULT_STATE_DIRECTORY, labDirectory } from "./lab-store.ts";
-import { readLeakCounter } from "./leak-counter.ts";
-import type { LeakedPackets } from "./leak-counter.ts";
-import { Namespace } from "./namespace.ts";
-import { UNDERLAY_NAME, namespaceName } from "./names.ts";
+import { readLeakCounter } from "./machine/leak-counter.ts";
+import type { LeakedPackets } from "./machine/leak-counter.ts";
+import { Namespace } from "./machine/namespace.ts";
+import { underlayIpOf } from "./record/address-plan.ts";
+import { LabJournal } from "./record/lab-journal.ts";
+import { readLabRecord } from "./record/lab-record.ts";
+import type { LabRecord } from "./record/lab-record.ts";
+import { DEFAULT_STATE_DIRECTORY, labDirectory } from "./record/lab-store.ts";
+import { UNDERLAY_NAME, namespaceName } from "./record/names.ts";
 import { removeLab } from "./remove-lab.ts";
 
 /** An agent leases and hears of the others in well under a second; the rest is for a busy machine. */

@@ -2,14 +2,14 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { waitGone } from "./lab-process.ts";
-import type { LabOwner, LabRecord } from "./lab-record.ts";
-import { TOKEN_VARIABLE } from "./lab-record.ts";
-import { forgetLab, isAbandoned, listLabs, tidyStore } from "./lab-store.ts";
-import { NETNS_DIRECTORY } from "./namespace.ts";
-import { isRunning, processesWithVariable, signalProcess } from "./process-identity.ts";
-import type { ProcessIdentity } from "./process-identity.ts";
-import { runChecked } from "./run-command.ts";
+import { waitGone } from "./machine/lab-process.ts";
+import { NETNS_DIRECTORY } from "./machine/namespace.ts";
+import { isRunning, processesWithVariable, signalProcess } from "./machine/process-identity.ts";
+import type { ProcessIdentity } from "./machine/process-identity.ts";
+import { runChecked } from "./machine/run-command.ts";
+import { TOKEN_VARIABLE } from "./record/lab-record.ts";
+import type { LabOwner, LabRecord } from "./record/lab-record.ts";
+import { forgetLab, isAbandoned, listLabs, tidyStore } from "./record/lab-store.ts";
 
 /**
  * Takes a lab down: its processes, its namespaces with all in them, its files, in this order, so that one that is

@@ -1,8 +1,8 @@
-/** A 48-bit Ethernet address (IEEE 802 EUI-48). */
 const MAC_TEXT = /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/;
 const MULTICAST_BIT = 0x01; // of the first octet (IEEE 802 section 8.2)
 const MAX_MAC = 2 ** 48 - 1;
 
+/** A 48-bit Ethernet address (IEEE 802 EUI-48). */
 export class MacAddress {
   readonly value: number;
 

@@ -8,6 +8,7 @@ import type { BackendData, JsonValue } from "../subnet-lease/lease.ts";
 import { findInvalidPeer, MAX_PEERS } from "./peer-set.ts";
 import type { Peer, PeerSet } from "./peer.ts";
 
+/** Everything that the next start needs to forward without etcd. */
 export interface CachedState {
   /** Prefix of our keys in etcd: under another one lies another cluster. */
   readonly etcdPrefix: string;

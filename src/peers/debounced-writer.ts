@@ -1,8 +1,13 @@
 import type { Logger } from "pino";
 import type { Clock } from "../net/clock.ts";
 
-/** Least time between two writes: a cluster in motion changes the state many times a second. */
-export const MIN_INTERVAL_MS = 1_000;
+/**
+ * Pause after the first write, doubled after each that follows it: what is not written when the process is
+ * killed is forgotten, but a cluster in motion changes the state many times a second.
+ */
+export const FIRST_PAUSE_MS = 25;
+/** Longest pause, in lengths of the write before it: writing then takes a twentieth of the time. */
+export const MAX_PAUSE_PER_WRITE = 19;
 /** After a failure; a disk that has room again is noticed within the 30 s that we promise. */
 export const RETRY_MS = 10_000;
 
@@ -14,8 +19,8 @@ export interface DebouncedWriterOptions<T> {
 }
 
 /**
- * Writes the newest state down, the first at once and then at most one a second. A failed write is logged
- * once and tried again until it succeeds or a newer state takes its place.
+ * Writes the newest state down, the first at once and those that follow at growing distances. A failed write
+ * is logged once and tried again until it succeeds or a newer state takes its place.
  */
 export class DebouncedWriter<T> {
   readonly #options: DebouncedWriterOptions<T>;
@@ -44,14 +49,17 @@ export class DebouncedWriter<T> {
   async #writeAll(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#closing;
-    while (this.#pending !== null) {
+    for (let pauseMs = FIRST_PAUSE_MS; this.#pending !== null; pauseMs *= 2) {
       const next = this.#pending;
       this.#pending = null;
+      const startMs = clock.nowMs();
       const isWritten = await this.#tryWrite(next.state);
+      const longestMs = Math.max(FIRST_PAUSE_MS, MAX_PAUSE_PER_WRITE * (clock.nowMs() - startMs));
+      pauseMs = Math.min(pauseMs, longestMs);
       if (!isWritten && signal.aborted) break;
       if (!isWritten) this.#pending ??= next;
       // A close ends the wait; what came meanwhile is then written at once.
-      await clock.sleep(isWritten ? MIN_INTERVAL_MS : RETRY_MS, signal).catch(() => undefined);
+      await clock.sleep(isWritten ? pauseMs : RETRY_MS, signal).catch(() => undefined);
     }
     this.#run = null;
   }

@@ -46,6 +46,7 @@ export interface GuardInput {
   readonly isAllowed: (peer: Peer) => boolean;
 }
 
+/** What comes of one step. */
 export interface GuardResult {
   readonly state: GuardState;
   /** The peers to forward to. */

@@ -1,11 +1,19 @@
 import type { Logger } from "pino";
+import { BoundedLines } from "../net/bounded-lines.ts";
 import { showUntrusted } from "../net/untrusted-text.ts";
-import { BoundedLines } from "./bounded-lines.ts";
 import type { GuardResult } from "./mass-deletion-guard.ts";
 import { HOLD_MS } from "./mass-deletion-guard.ts";
 import type { PeerChanges } from "./peer-set.ts";
 import type { Peer } from "./peer.ts";
 import type { RejectedLease } from "./select-peers.ts";
+
+/** A person reads ten, and a cluster in motion makes a hundred a second. */
+const CHANGE_LIMITS = { maxLines: 10, windowMs: 10_000 };
+/**
+ * Enough to see what is wrong. Whoever writes lies must not fill the disk: with the summary and what the
+ * follower of the registry says of keys that are no leases this makes ten lines a minute.
+ */
+const REJECTION_LIMITS = { maxLines: 4, windowMs: 60_000 };
 
 /** What an operator reads about peers: each change and each rejected lease once, many of them as one line. */
 export class PeerLog {
@@ -17,8 +25,10 @@ export class PeerLog {
 
   constructor(log: Logger) {
     this.#log = log;
-    this.#changes = new BoundedLines((counts) => log.info(counts, "Peers changed"));
-    this.#rejections = new BoundedLines((counts) => log.warn({ leases: counts }, "Leases rejected"));
+    this.#changes = new BoundedLines(CHANGE_LIMITS, (counts) => log.info(counts, "Peers changed"));
+    this.#rejections = new BoundedLines(REJECTION_LIMITS, (counts) =>
+      log.warn({ leases: counts }, "More leases rejected, not forwarding to them"),
+    );
   }
 
   /** When {@link logChanges} is due though there may be no change, to sum up what was only counted; or null. */
@@ -31,7 +41,7 @@ export class PeerLog {
   logChanges({ added, removed, changed }: PeerChanges, nowMs: number): void {
     const log = this.#log;
     this.#rejections.flush(nowMs);
-    this.#changes.add(
+    this.#changes.addTogether(
       [
         ...added.map((peer) => ({ kind: "added", write: () => log.info(factsOf(peer), "Peer added") })),
         ...removed.map((peer) => ({ kind: "removed", write: () => log.info(factsOf(peer), "Peer removed") })),
@@ -46,7 +56,7 @@ export class PeerLog {
     const told = rejected
       .filter(({ reason }) => reason !== "own")
       .map((entry) => ({ entry, key: keyOf(entry) }));
-    this.#rejections.add(
+    this.#rejections.addEach(
       told
         .filter(({ key }) => !this.#known.has(key))
         .map(({ entry }) => ({

@@ -14,6 +14,7 @@ import type { Peer, PeerSet } from "./peer.ts";
 import { selectPeers } from "./select-peers.ts";
 import type { RejectedLease, RejectReason } from "./select-peers.ts";
 
+/** What a tracker needs. */
 export interface PeerTrackerOptions {
   readonly self: SelfIdentity;
   readonly place: PeerPlace;

@@ -16,11 +16,13 @@ export type RejectReason =
   /** {@link MAX_PEERS} older ones are there. */
   | "too-many";
 
+/** A lease that is not forwarded to. */
 export interface RejectedLease {
   readonly lease: SubnetLease;
   readonly reason: RejectReason;
 }
 
+/** Every lease of a view, sorted into those that are peers and those that are not. */
 export interface PeerSelection {
   readonly peers: PeerSet;
   /** In the order of their subnets. */

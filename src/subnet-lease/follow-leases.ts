@@ -23,6 +23,7 @@ const AUDIT_SETTLE_MS = 2_000;
 /** A watch that stood this long was no accident: the next break is a first one again. */
 const STEADY_AFTER_MS = MAX_RETRY_DELAY_MS;
 
+/** What a follower needs. */
 export interface FollowLeasesOptions {
   readonly registry: Registry;
   /** Of every key, as `/coreos.com/network`. */
@@ -52,11 +53,7 @@ export interface FollowerStatus {
   readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
 }
 
-/** Follows the leases until the signal is aborted; see {@link LeaseFollower}. */
-export function followLeases(options: FollowLeasesOptions): Promise<void> {
-  return new LeaseFollower(options).run();
-}
-
+/** A view of all leases and how well it is kept; `run` keeps it. */
 export class LeaseFollower {
   readonly #options: FollowLeasesOptions;
   readonly #leasePrefix: string;
@@ -69,12 +66,12 @@ export class LeaseFollower {
   #drift = 0;
 
   constructor(options: FollowLeasesOptions) {
-    const { prefix, clock, log } = options;
+    const { prefix, clock, log, signal } = options;
     this.#options = options;
     this.#leasePrefix = leasePrefix(prefix);
     this.#table = new LeaseTable(prefix);
     this.#outages = new OutageLog(clock, log);
-    this.#rejections = new RejectionLog(clock, log);
+    this.#rejections = new RejectionLog(clock, log, signal);
   }
 
   get status(): FollowerStatus {

@@ -7,9 +7,12 @@ import type { Logger } from "pino";
 import type { Clock } from "../net/clock.ts";
 import type { Ipv4Prefix } from "../net/ipv4.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import type { ErrorCode } from "../net/overlay-error.ts";
 import { FailureLog } from "./failure-log.ts";
 import type { LeaseList } from "./lease-list.ts";
 import { explainLoss, isKeptBy } from "./lease-loss.ts";
+import { holdSameLease, subnetOf } from "./lease-state.ts";
+import type { LeaseState } from "./lease-state.ts";
 import { LeaseWriter } from "./lease-writer.ts";
 import type { Holding } from "./lease-writer.ts";
 import type { LeaseAttributes, LeaseView, SubnetLease } from "./lease.ts";
@@ -34,16 +37,6 @@ const MAX_RACE_PAUSE_MS = 50;
 
 /** At shutdown: a process that is told to end does not wait for a registry. */
 const RELEASE_TIMEOUT_MS = 1000;
-
-/** What the node has. */
-export type LeaseState =
-  | { readonly kind: "none" }
-  /** Taken from disk, not yet confirmed by the registry. */
-  | { readonly kind: "cached"; readonly subnet: Ipv4Prefix }
-  /** `expiresAtMs` is by the monotonic clock; null for a reservation, which never expires. */
-  | { readonly kind: "held"; readonly lease: SubnetLease; readonly expiresAtMs: number | null }
-  /** `reason` is fit for a log line. */
-  | { readonly kind: "lost"; readonly subnet: Ipv4Prefix; readonly reason: string };
 
 /** What a keeper needs and how it behaves. */
 export interface LeaseKeeperOptions {
@@ -287,12 +280,7 @@ export class LeaseKeeper {
   #setState(state: LeaseState): void {
     const before = this.#state;
     this.#state = state;
-    const isSameLease =
-      before.kind === "held" &&
-      state.kind === "held" &&
-      before.lease.subnet.equals(state.lease.subnet) &&
-      before.lease.revision === state.lease.revision;
-    if (!isSameLease) this.#options.onChange(state);
+    if (!holdSameLease(before, state)) this.#options.onChange(state);
   }
 
   /** Ends an etcd lease that was made for nothing; it would run out by itself, a day later. */
@@ -314,17 +302,16 @@ export class LeaseKeeper {
   }
 }
 
-function subnetOf(state: LeaseState): Ipv4Prefix | null {
-  if (state.kind === "cached") return state.subnet;
-  return state.kind === "held" ? state.lease.subnet : null;
-}
-
 /** What passes with time, or with an operator's help, and does not end the process. */
+const RETRIED_CODES: readonly ErrorCode[] = [
+  "ERR_REGISTRY_UNAVAILABLE",
+  "ERR_REGISTRY_DENIED",
+  "ERR_FILE_FAILED", // a certificate that is being replaced
+  "ERR_SUBNETS_EXHAUSTED",
+];
+
 function isRetried(err: unknown): err is OverlayError {
-  return (
-    err instanceof OverlayError &&
-    ["ERR_REGISTRY_UNAVAILABLE", "ERR_REGISTRY_DENIED", "ERR_SUBNETS_EXHAUSTED"].includes(err.code)
-  );
+  return err instanceof OverlayError && RETRIED_CODES.includes(err.code);
 }
 
 function exhaustedError(config: NetworkConfig, total: number): OverlayError {

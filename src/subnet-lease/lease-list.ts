@@ -1,6 +1,5 @@
 /** The leases in a list of keys, sorted into what can be believed and what only occupies its subnet. */
 import type { Ipv4Prefix } from "../net/ipv4.ts";
-import { showUntrusted } from "../net/untrusted-text.ts";
 import { parseLeaseKey, parseLeaseValue } from "./lease-codec.ts";
 import type { SubnetLease } from "./lease.ts";
 import type { RegistryEntry } from "./registry.ts";
@@ -15,10 +14,9 @@ export interface UnreadableLease extends Omit<SubnetLease, "attributes"> {
 /** One key under the lease prefix. */
 export type LeaseEntry =
   | { readonly kind: "lease"; readonly lease: SubnetLease }
-  /** `reason` is fit for a log line. */
-  | { readonly kind: "unreadable"; readonly lease: UnreadableLease; readonly reason: string }
+  | { readonly kind: "unreadable"; readonly lease: UnreadableLease }
   /** No lease at all. */
-  | { readonly kind: "foreign"; readonly reason: string };
+  | { readonly kind: "foreign" };
 
 /** Every lease of one list, each half in the order of `subnet`. */
 export interface LeaseList {
@@ -29,13 +27,12 @@ export interface LeaseList {
 /** Reads one key under the lease prefix. Never throws. */
 export function parseLeaseEntry(prefix: string, entry: RegistryEntry): LeaseEntry {
   const key = parseLeaseKey(prefix, entry.key);
-  if (key === null) return { kind: "foreign", reason: `${showUntrusted(entry.key)} is not a lease key` };
+  if (key === null) return { kind: "foreign" };
   const { createRevision, modRevision: revision, etcdLeaseId } = entry;
   const claim = { ...key, createRevision, revision, etcdLeaseId };
   const value = parseLeaseValue(entry.value);
   if (value.ok) return { kind: "lease", lease: { ...claim, attributes: value.attributes } };
-  const { reason } = value;
-  return { kind: "unreadable", lease: { ...claim, attributes: null, reason }, reason };
+  return { kind: "unreadable", lease: { ...claim, attributes: null, reason: value.reason } };
 }
 
 /** Reads every key of a list; keys that are no leases are left out. Never throws. */
@@ -48,11 +45,6 @@ export function parseLeaseList(prefix: string, entries: readonly RegistryEntry[]
     else if (parsed.kind === "unreadable") unreadable.push(parsed.lease);
   }
   const bySubnet = (a: { subnet: Ipv4Prefix }, b: { subnet: Ipv4Prefix }): number =>
-    comparePrefixes(a.subnet, b.subnet);
+    a.subnet.compare(b.subnet);
   return { leases: leases.sort(bySubnet), unreadable: unreadable.sort(bySubnet) };
-}
-
-/** Order by address, the wider prefix first. */
-export function comparePrefixes(a: Ipv4Prefix, b: Ipv4Prefix): number {
-  return a.address.value - b.address.value || a.length - b.length;
 }

@@ -2,8 +2,7 @@
  * What we know of every lease key, from lists and watch events that may come twice, late or out of order. No
  * I/O, no time: the same input gives the same leases.
  */
-import { parseLeaseKey, parseLeaseValue } from "./lease-codec.ts";
-import { comparePrefixes } from "./lease-list.ts";
+import { parseLeaseEntry } from "./lease-list.ts";
 import type { LeaseView, SubnetLease } from "./lease.ts";
 import { keyOf, modRevisionOf } from "./registry-event.ts";
 import type { RegistryEntry, RegistryEvent, RegistryHeader } from "./registry.ts";
@@ -41,6 +40,7 @@ interface Known {
   readonly reason: RejectReason | null;
 }
 
+/** The leases of one registry, as lists and events have told. */
 export class LeaseTable {
   readonly #prefix: string;
   #known = new Map<string, Known>();
@@ -206,15 +206,15 @@ function readLease(
   prefix: string,
   entry: RegistryEntry,
 ): { ok: true; lease: SubnetLease } | { ok: false; reason: RejectReason; detail: string } {
-  const subnets = parseLeaseKey(prefix, entry.key);
-  if (subnets === null) return { ok: false, reason: "badKey", detail: "it is not the name of a lease" };
-  const value = parseLeaseValue(entry.value);
-  if (!value.ok) return { ok: false, reason: "badValue", detail: value.reason };
-  const { createRevision, modRevision: revision, etcdLeaseId } = entry;
-  return {
-    ok: true,
-    lease: { ...subnets, attributes: value.attributes, createRevision, revision, etcdLeaseId },
-  };
+  const parsed = parseLeaseEntry(prefix, entry);
+  switch (parsed.kind) {
+    case "lease":
+      return { ok: true, lease: parsed.lease };
+    case "unreadable":
+      return { ok: false, reason: "badValue", detail: parsed.lease.reason };
+    case "foreign":
+      return { ok: false, reason: "badKey", detail: "it is not the name of a lease" };
+  }
 }
 
 /** The oldest claims up to the limit, by subnet: a flood of new ones displaces nobody. */
@@ -223,7 +223,7 @@ function sortOldest(leases: SubnetLease[]): readonly SubnetLease[] {
     leases.length <= MAX_LEASES
       ? leases
       : leases.sort((a, b) => compare(a.createRevision, b.createRevision)).slice(0, MAX_LEASES);
-  return kept.sort((a, b) => comparePrefixes(a.subnet, b.subnet));
+  return kept.sort((a, b) => a.subnet.compare(b.subnet));
 }
 
 function compare(a: bigint, b: bigint): number {

@@ -13,7 +13,7 @@ import type { LeaseAttributes, SubnetLease } from "./lease.ts";
 import type { CommitResult, Registry, RegistryHeader, RegistryWrite } from "./registry.ts";
 
 /** As flannel: a node that is off for a night finds its subnet again. */
-export const LEASE_TTL_SECONDS = 86_400;
+const LEASE_TTL_SECONDS = 86_400;
 /** An etcd lease with less of its time left than this is renewed before a key is hung on it. */
 const FRESH_MS = (LEASE_TTL_SECONDS * 1000) / 2;
 

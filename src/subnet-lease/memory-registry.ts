@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../net/clock.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { MemoryEtcdLease } from "./memory-etcd-lease.ts";
 import type {
   CommitResult,
   Registry,
@@ -22,20 +23,13 @@ const MIN_TTL_SECONDS = 2;
 const FIRST_ETCD_LEASE_ID = 0x6000_0000_0000_0001n;
 const FIRST_CLUSTER_ID = 0xcdf8_18f7_0000_0001n;
 
-interface EtcdLease {
-  readonly id: bigint;
-  readonly ttlSeconds: number;
-  readonly keys: Set<string>;
-  readonly ended: AbortController;
-  expiresAtMs: number;
-}
-
 interface Watch {
   readonly prefix: string;
   readonly fromRevision: bigint;
   readonly queue: WatchQueue;
 }
 
+/** The registry of one cluster, empty at first. */
 export class MemoryRegistry implements Registry {
   readonly #clock: Clock;
   #clusterId = FIRST_CLUSTER_ID;
@@ -44,7 +38,7 @@ export class MemoryRegistry implements Registry {
   #nextEtcdLeaseId = FIRST_ETCD_LEASE_ID;
   readonly #entries = new Map<string, RegistryEntry>();
   readonly #history: RegistryEvent[] = [];
-  readonly #etcdLeases = new Map<bigint, EtcdLease>();
+  readonly #etcdLeases = new Map<bigint, MemoryEtcdLease>();
   readonly #watches = new Set<Watch>();
   #fault: "none" | "unavailable" | "denied" | "closed" = "none";
   #isNextCommitAnswerLost = false;
@@ -111,22 +105,16 @@ export class MemoryRegistry implements Registry {
   async grant(
     ttlSeconds: number,
     signal: AbortSignal,
-    etcdLeaseId?: bigint,
+    etcdLeaseId = 0n,
   ): Promise<{ etcdLeaseId: bigint; ttlSeconds: number }> {
     await this.#enter("make an etcd lease", signal);
-    if (etcdLeaseId !== undefined && this.#etcdLeases.has(etcdLeaseId)) {
+    if (this.#etcdLeases.has(etcdLeaseId)) {
       throw unavailableError("make an etcd lease", "one of this id stands already");
     }
-    const lease: EtcdLease = {
-      id: etcdLeaseId ?? this.#nextEtcdLeaseId++,
-      ttlSeconds: Math.max(ttlSeconds, MIN_TTL_SECONDS),
-      keys: new Set(),
-      ended: new AbortController(),
-      expiresAtMs: 0,
-    };
-    this.#renew(lease);
-    this.#etcdLeases.set(lease.id, lease);
-    void this.#expireInTime(lease);
+    const id = etcdLeaseId === 0n ? this.#nextEtcdLeaseId++ : etcdLeaseId;
+    const lease = new MemoryEtcdLease(id, Math.max(ttlSeconds, MIN_TTL_SECONDS), this.#clock);
+    this.#etcdLeases.set(id, lease);
+    void this.#endInTime(lease);
     return { etcdLeaseId: lease.id, ttlSeconds: lease.ttlSeconds };
   }
 
@@ -134,7 +122,7 @@ export class MemoryRegistry implements Registry {
     await this.#enter("renew an etcd lease", signal);
     const lease = this.#etcdLeases.get(etcdLeaseId);
     if (lease === undefined) return null;
-    this.#renew(lease);
+    lease.renew();
     return { ttlSeconds: lease.ttlSeconds };
   }
 
@@ -147,7 +135,7 @@ export class MemoryRegistry implements Registry {
   close(): Promise<void> {
     this.#fault = "closed";
     this.dropWatches();
-    for (const lease of this.#etcdLeases.values()) lease.ended.abort();
+    for (const lease of this.#etcdLeases.values()) lease.end();
     return Promise.resolve();
   }
 
@@ -175,7 +163,7 @@ export class MemoryRegistry implements Registry {
     this.#compacted = 0n;
     this.#history.length = 0;
     this.#entries.clear();
-    for (const lease of this.#etcdLeases.values()) lease.ended.abort();
+    for (const lease of this.#etcdLeases.values()) lease.end();
     this.#etcdLeases.clear();
     this.dropWatches();
   }
@@ -264,28 +252,13 @@ export class MemoryRegistry implements Registry {
     if (wanted.length > 0) watch.queue.push({ events: wanted, header: this.#header() });
   }
 
-  #renew(lease: EtcdLease): void {
-    lease.expiresAtMs = this.#clock.nowMs() + lease.ttlSeconds * 1000;
+  async #endInTime(lease: MemoryEtcdLease): Promise<void> {
+    if (await lease.runsOut()) this.#endEtcdLease(lease);
   }
 
-  async #expireInTime(lease: EtcdLease): Promise<void> {
-    try {
-      for (let leftMs = this.#leftMs(lease); leftMs > 0; leftMs = this.#leftMs(lease)) {
-        await this.#clock.sleep(leftMs, lease.ended.signal);
-      }
-    } catch {
-      return; // ended before its time: revoked, wiped, or the registry is closed
-    }
-    this.#endEtcdLease(lease);
-  }
-
-  #leftMs(lease: EtcdLease): number {
-    return lease.expiresAtMs - this.#clock.nowMs();
-  }
-
-  #endEtcdLease(lease: EtcdLease): void {
+  #endEtcdLease(lease: MemoryEtcdLease): void {
     this.#etcdLeases.delete(lease.id);
-    lease.ended.abort();
+    lease.end();
     this.#deleteKeys([...lease.keys].sort(compareBytes));
   }
 }

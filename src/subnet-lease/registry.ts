@@ -2,8 +2,9 @@
  * Where leases live, as seen by the lease logic: a key-value store with revisions, transactions, a watch and
  * expiring leases (etcd v3). Two implementations pass one contract suite: etcd, and memory for tests.
  *
- * Every call fails with `ERR_REGISTRY_UNAVAILABLE` when no answer comes in time, and `ERR_REGISTRY_DENIED`
- * when the registry refuses who we are. No call waits longer than its implementation's deadline.
+ * Every call fails with `ERR_REGISTRY_UNAVAILABLE` when no answer comes in time, `ERR_REGISTRY_DENIED` when the
+ * registry refuses who we are, and `ERR_FILE_FAILED` when a certificate of ours cannot be read; the next call
+ * tries all of it anew. No call waits longer than its implementation's deadline.
  */
 
 /** One key as stored. 64-bit numbers are bigint: lease ids and revisions pass 2^53. */
@@ -22,6 +23,7 @@ export interface RegistryHeader {
   readonly clusterId: bigint;
 }
 
+/** One write of one key. */
 export type RegistryEvent =
   | { readonly kind: "put"; readonly entry: RegistryEntry }
   | { readonly kind: "delete"; readonly key: string; readonly modRevision: bigint };
@@ -37,12 +39,15 @@ export type RegistryWrite =
   | { readonly kind: "put"; readonly value: string; readonly etcdLeaseId: bigint }
   | { readonly kind: "delete" };
 
+/** What came of a `commit` that was answered. */
 export type CommitResult =
   | { readonly committed: true; readonly header: RegistryHeader }
   /** The key is not as expected; `current` is what it holds (null: it does not exist). */
   | { readonly committed: false; readonly header: RegistryHeader; readonly current: RegistryEntry | null };
 
+/** A key-value store as leases need it; who opens it closes it. */
 export interface Registry {
+  /** One key, or null when it does not exist. */
   read(key: string, signal: AbortSignal): Promise<{ entry: RegistryEntry | null; header: RegistryHeader }>;
   /** Every key that starts with `prefix`, in key order. */
   list(prefix: string, signal: AbortSignal): Promise<{ entries: RegistryEntry[]; header: RegistryHeader }>;
@@ -68,8 +73,10 @@ export interface Registry {
   ): Promise<CommitResult>;
   /**
    * Makes an etcd lease; resolves with its id and the time to live granted, which may be longer (etcd raises
-   * it to 1.5 election timeouts). The registry chooses the id when none is given, and when the answer is lost,
-   * such a lease runs out unused. A given one that stands already fails with `ERR_REGISTRY_UNAVAILABLE`.
+   * it to 1.5 election timeouts).
+   * @param etcdLeaseId - its id, 1 to 2^63 - 1; one that stands already makes the call fail with
+   *   `ERR_REGISTRY_UNAVAILABLE` and is not renewed. Without it, or with 0, the registry chooses one, and should
+   *   the answer be lost, such an etcd lease runs out unused
    */
   grant(
     ttlSeconds: number,

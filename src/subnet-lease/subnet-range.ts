@@ -44,6 +44,7 @@ interface Prefix<A> {
   toString(): string;
 }
 
+/** Subnets of an IPv4 network. */
 export const IPV4_FAMILY: Family<Ipv4Address, Ipv4Prefix> = {
   memberPrefix: "",
   name: "IPv4",
@@ -55,6 +56,7 @@ export const IPV4_FAMILY: Family<Ipv4Address, Ipv4Prefix> = {
   after: (prefix) => prefix.last.plus(1),
 };
 
+/** Subnets of an IPv6 network. */
 export const IPV6_FAMILY: Family<Ipv6Address, Ipv6Prefix> = {
   memberPrefix: "IPv6",
   name: "IPv6",

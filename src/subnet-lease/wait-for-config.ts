@@ -12,6 +12,7 @@ const RETRY_AFTER_MS = 1000;
 /** A config has a few hundred bytes; etcd would store 1.5 MiB. */
 const MAX_CONFIG_BYTES = 65_536;
 
+/** What the wait for the network config needs. */
 export interface WaitForConfigOptions {
   readonly registry: Registry;
   /** Of every key, as `/coreos.com/network`. */
@@ -43,7 +44,11 @@ export async function waitForNetworkConfig(options: WaitForConfigOptions): Promi
   }
 }
 
-async function readNetworkConfig(
+/**
+ * Reads the network config once.
+ * @throws {OverlayError} `ERR_CONFIG_MISSING`, `ERR_CONFIG_INVALID`, what the registry's `read` throws
+ */
+export async function readNetworkConfig(
   registry: Registry,
   prefix: string,
   signal: AbortSignal,

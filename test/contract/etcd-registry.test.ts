@@ -1,10 +1,9 @@
 /** What only a registry behind a network must cope with: endpoints, identity, silence. */
 import { inspect } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../src/agent/system-clock.ts";
-import { openEtcdRegistry } from "../../src/subnet-lease/etcd-registry.ts";
-import type { EtcdOptions } from "../../src/subnet-lease/etcd-options.ts";
+import { systemClock } from "../../src/agent/process/system-clock.ts";
 import type { Registry, WatchBatch } from "../../src/subnet-lease/registry.ts";
+import { failureOf, useEtcdClients } from "../support/etcd-clients.ts";
 import { EtcdServer, freePort } from "../support/etcd-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { recordLog } from "../support/log-lines.ts";
@@ -12,34 +11,16 @@ import type { LogLine } from "../support/log-lines.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 
 const never = new AbortController().signal;
-const NO_TLS = { caFile: null, certFile: null, keyFile: null };
 const PASSWORD = "correct horse battery staple";
 
-let opened: Registry[] = [];
+const openClient = useEtcdClients();
+/** What the client that was opened last has logged. */
 let lines: LogLine[] = [];
 
-function open(options: Partial<EtcdOptions>): Registry {
-  const { log, lines: recorded } = recordLog();
-  lines = recorded;
-  const full = { endpoints: [], login: null, tls: NO_TLS, ...options };
-  const registry = openEtcdRegistry(full, { clock: systemClock, random: () => 0, log });
-  opened.push(registry);
-  return registry;
-}
-
-afterEach(async () => {
-  for (const registry of opened) await registry.close();
-  opened = [];
-});
-
-/** The error of a call that must fail. */
-async function failureOf(promise: Promise<unknown>): Promise<Error & { code?: unknown }> {
-  try {
-    await promise;
-  } catch (err) {
-    if (err instanceof Error) return err;
-  }
-  throw new Error("The call has not failed");
+function open(options: Parameters<typeof openClient>[0]): Registry {
+  const recorded = recordLog();
+  lines = recorded.lines;
+  return openClient(options, recorded.log);
 }
 
 /** A watch that stands, from now on. */
@@ -161,6 +142,15 @@ describe("silence", () => {
     expect(lines).toEqual([]); // the connection is not to blame
   });
 
+  it("at a login ends it at the deadline, and leaves nothing behind", async () => {
+    const before = handles();
+    server.pause();
+    const login = { username: "root", password: PASSWORD };
+    const registry = open({ endpoints: [server.url], login, callTimeoutMs: 400 });
+    expect((await failureOf(registry.list("/", never))).code).toBe("ERR_REGISTRY_UNAVAILABLE");
+    await eventually(() => expect(handles()).toEqual(before), { timeoutMs: 1_000 });
+  });
+
   it("before a watch stands leaves nothing behind when the watch is given up", async () => {
     const registry = open({ endpoints: [server.url] });
     await registry.list("/", never);
@@ -274,6 +264,14 @@ describe("authentication", () => {
     const watch = registry.watch("/other", 1n, never)[Symbol.asyncIterator]();
     expect((await failureOf(watch.next())).code).toBe("ERR_REGISTRY_DENIED");
     expect((await registry.list("/allowed/", never)).entries).toEqual([]);
+  });
+
+  it("is tried anew with every call after a failed one, so that etcd can be put right", async () => {
+    const registry = open({ endpoints: [server.url], login: { username: "late", password: PASSWORD } });
+    expect((await failureOf(registry.list("/", never))).code).toBe("ERR_REGISTRY_DENIED");
+    await server.etcdctl("user", "add", `late:${PASSWORD}`);
+    await server.etcdctl("user", "grant-role", "late", "root");
+    expect((await registry.list("/late/", never)).entries).toEqual([]);
   });
 
   it("is not needed where etcd has it switched off", async () => {

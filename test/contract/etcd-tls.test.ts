@@ -1,46 +1,15 @@
 /** TLS to etcd: whom we trust, whom we show ourselves to, and that plain text is never a fallback. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pino from "pino";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { systemClock } from "../../src/agent/system-clock.ts";
-import { openEtcdRegistry } from "../../src/subnet-lease/etcd-registry.ts";
-import type { EtcdOptions } from "../../src/subnet-lease/etcd-options.ts";
-import type { Registry } from "../../src/subnet-lease/registry.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeCa, makeCertificate } from "../support/certificates.ts";
 import type { KeyPair } from "../support/certificates.ts";
+import { failureOf, NO_TLS, useEtcdClients } from "../support/etcd-clients.ts";
 import { EtcdServer, freePort } from "../support/etcd-server.ts";
 
 const never = new AbortController().signal;
-const NO_TLS = { caFile: null, certFile: null, keyFile: null };
-const log = pino({ level: "silent" });
-
-let opened: Registry[] = [];
-
-function open(options: Pick<EtcdOptions, "endpoints" | "tls">): Registry {
-  const registry = openEtcdRegistry(
-    { login: null, ...options },
-    { clock: systemClock, random: () => 0, log },
-  );
-  opened.push(registry);
-  return registry;
-}
-
-afterEach(async () => {
-  for (const registry of opened) await registry.close();
-  opened = [];
-});
-
-/** The error of a call that must fail. */
-async function failureOf(promise: Promise<unknown>): Promise<Error & { code?: unknown }> {
-  try {
-    await promise;
-  } catch (err) {
-    if (err instanceof Error) return err;
-  }
-  throw new Error("The call has not failed");
-}
+const open = useEtcdClients();
 
 describe("TLS", () => {
   let directory: string;
@@ -112,5 +81,13 @@ describe("TLS", () => {
       open({ endpoints: [server.url], tls: { ...NO_TLS, caFile } }).list("/", never),
     );
     expect(failure).toMatchObject({ code: "ERR_FILE_FAILED", fields: { path: caFile } });
+  });
+
+  it("reads a file again that it could not read before", async () => {
+    const caFile = join(directory, "late.crt");
+    const registry = open({ endpoints: [server.url], tls: { ...NO_TLS, caFile } });
+    expect((await failureOf(registry.list("/", never))).code).toBe("ERR_FILE_FAILED");
+    await copyFile(files(ca).certFile, caFile);
+    expect((await registry.list("/", never)).entries).toEqual([]);
   });
 });

@@ -1,10 +1,10 @@
 /** Following the leases of a real etcd through everything that can happen to it. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../src/agent/system-clock.ts";
-import { openEtcdRegistry } from "../../src/subnet-lease/etcd-registry.ts";
+import { systemClock } from "../../src/agent/process/system-clock.ts";
 import { LeaseFollower } from "../../src/subnet-lease/follow-leases.ts";
 import type { LeaseView } from "../../src/subnet-lease/lease.ts";
 import type { Registry } from "../../src/subnet-lease/registry.ts";
+import { openEtcd } from "../support/etcd-clients.ts";
 import { EtcdServer } from "../support/etcd-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { recordLog } from "../support/log-lines.ts";
@@ -30,8 +30,7 @@ class Following implements AsyncDisposable {
   constructor(url: string, login: { username: string; password: string } | null = null) {
     const { log, lines } = recordLog();
     this.lines = lines;
-    const options = { endpoints: [url], login, tls: { caFile: null, certFile: null, keyFile: null } };
-    this.#registry = openEtcdRegistry(options, { clock: systemClock, random: Math.random, log });
+    this.#registry = openEtcd({ endpoints: [url], login }, log);
     this.follower = new LeaseFollower({
       registry: this.#registry,
       prefix: PREFIX,

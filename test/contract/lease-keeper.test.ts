@@ -1,15 +1,17 @@
 /** What `LeaseKeeper` promises, on etcd and on the registry in memory, in real time. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../src/agent/system-clock.ts";
-import { openEtcdRegistry } from "../../src/subnet-lease/etcd-registry.ts";
-import { followLeases } from "../../src/subnet-lease/follow-leases.ts";
+import { systemClock } from "../../src/agent/process/system-clock.ts";
+import { LeaseFollower } from "../../src/subnet-lease/follow-leases.ts";
 import { leaseKey, leasePrefix } from "../../src/subnet-lease/lease-codec.ts";
 import { LeaseKeeper } from "../../src/subnet-lease/lease-keeper.ts";
 import { parseNetworkConfig } from "../../src/subnet-lease/network-config.ts";
 import type { Registry, RegistryEntry } from "../../src/subnet-lease/registry.ts";
+import { delegateTo } from "../support/delegate-registry.ts";
+import { openEtcd } from "../support/etcd-clients.ts";
 import { EtcdServer } from "../support/etcd-server.ts";
 import { eventually } from "../support/eventually.ts";
-import { flannelValue, prefixOf, RacedRegistry, textOf, twillValue } from "../support/keeper-bench.ts";
+import { addressOf } from "../support/ipv4.ts";
+import { flannelValue, RacedRegistry, textOf, twillValue } from "../support/keeper-bench.ts";
 import { recordLog } from "../support/log-lines.ts";
 
 const CONFIG = parseNetworkConfig(`{"Network":"10.244.0.0/16"}`);
@@ -33,32 +35,13 @@ interface Subject {
 
 async function startEtcd(): Promise<Subject> {
   const server = await EtcdServer.start();
-  const tls = { caFile: null, certFile: null, keyFile: null };
-  const { log } = recordLog();
   return {
-    connect: () =>
-      openEtcdRegistry(
-        { endpoints: [server.url], login: null, tls },
-        { clock: systemClock, random: Math.random, log },
-      ),
+    connect: () => openEtcd({ endpoints: [server.url] }),
     countEtcdLeases: async () => {
       const [first = ""] = (await server.etcdctl("lease", "list")).split("\n");
       return Number(/^found (\d+) leases$/.exec(first)?.[1]);
     },
     end: () => server[Symbol.asyncDispose](),
-  };
-}
-
-function delegateTo(registry: Registry): Registry {
-  return {
-    read: (...args) => registry.read(...args),
-    list: (...args) => registry.list(...args),
-    watch: (...args) => registry.watch(...args),
-    commit: (...args) => registry.commit(...args),
-    grant: (...args) => registry.grant(...args),
-    keepAlive: (...args) => registry.keepAlive(...args),
-    revoke: (...args) => registry.revoke(...args),
-    close: () => registry.close(),
   };
 }
 
@@ -99,7 +82,7 @@ describe.each([
       prefix,
       config: CONFIG,
       attributes: {
-        underlayIp: prefixOf(`192.0.2.${host}/32`).address,
+        underlayIp: addressOf(`192.0.2.${host}`),
         underlayIp6: null,
         backend: { type: "" },
         nodeId: `n${host}`,
@@ -120,11 +103,18 @@ describe.each([
     const node = keeperOf(host);
     const stop = new AbortController();
     const lease = await node.keeper.acquire(stop.signal);
-    const onView: Parameters<typeof followLeases>[0]["onView"] = (view) => node.keeper.observe(view);
     const { signal } = stop;
     const { log } = recordLog();
-    const following = { registry, prefix, clock: systemClock, random: Math.random, log, onView, signal };
-    const running = [node.keeper.run(signal), followLeases(following)];
+    const follower = new LeaseFollower({
+      registry,
+      prefix,
+      clock: systemClock,
+      random: Math.random,
+      log,
+      onView: (view) => node.keeper.observe(view),
+      signal,
+    });
+    const running = [node.keeper.run(signal), follower.run()];
     return {
       ...node,
       key: leaseKey(prefix, lease.subnet, null),
@@ -172,13 +162,12 @@ describe.each([
     const before = await subject.countEtcdLeases();
     for (let i = 0; i < 5; i++) {
       const crashed = new Promise<void>((resolve) => {
-        const client: Registry = {
-          ...delegateTo(registry),
+        const client = delegateTo(registry, {
           commit: () => {
             resolve();
             return new Promise(() => undefined); // what a process that has died does
           },
-        };
+        });
         void keeperOf(1, client).keeper.acquire(never);
       });
       await crashed;

@@ -137,15 +137,34 @@ describe("an agent whose start must fail", () => {
     expect(await host.pod.ping(lab.host(1).pod.address, { count: 20 })).toMatchObject({ lost: 0 });
   });
 
-  it("has the udp device held by another agent with its own run-dir", async () => {
+  it("is the second on its host with directories of its own: it stops before it touches the lease", async () => {
     await using lab = await createLab({ hosts: 1 });
     const host = lab.host(0);
+    const leases = await lab.etcd.leases();
+    const first = host.agent;
     const elsewhere = join(lab.directory, "elsewhere");
     const before = await networkState(host);
-    const second = await host.startAgent([`--run-dir=${elsewhere}`, `--subnet-file=${elsewhere}/subnet.env`]);
+    const second = await host.startAgent([
+      `--run-dir=${elsewhere}`,
+      `--state-dir=${elsewhere}`,
+      `--subnet-file=${elsewhere}/subnet.env`,
+    ]);
     expect(await second.exited).toEqual({ code: EXIT_FAILURE, signal: null });
     expect(await waitForLine(second, "ERR_TUN_BUSY")).toContain("flannel0");
     expect(await networkState(host)).toBe(before);
+    expect(await lab.etcd.leases()).toEqual(leases);
+    expect((await first.readyz()).code).toBe(200);
+  });
+
+  it("finds its UDP port taken: it names the port and leases nothing", async () => {
+    await using lab = await createLab({ hosts: 1, agents: false });
+    const host = lab.host(0);
+    const hold = 'require("node:dgram").createSocket("udp4").bind(8285)';
+    const holder = host.start([process.execPath, "-e", hold], { stdio: "ignore" });
+    await eventually(async () => (await host.execChecked(["ss", "-Hlun"])).includes(":8285"));
+    await expectFailedStart(host, [], ["ERR_SOCKET_FAILED", "8285"]);
+    expect(await lab.etcd.leases()).toEqual(new Map());
+    holder.kill();
   });
 
   it("names an unknown flag and the nearest one, with exit code 2", async () => {

@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runChecked, runCommand } from "../../src/lab/run-command.ts";
+import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
 import { endOf, printed } from "../support/child-output.ts";
 import { makeLabFolder, namespacesOf, removeLabFolder } from "../support/lab-folder.ts";
 

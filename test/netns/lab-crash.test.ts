@@ -5,10 +5,10 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createLab } from "../../src/lab/create-lab.ts";
 import { openLab } from "../../src/lab/lab.ts";
-import { TOKEN_VARIABLE, readLabRecord } from "../../src/lab/lab-record.ts";
-import type { LabOwner } from "../../src/lab/lab-record.ts";
-import { identifyProcess, isRunning, processesWithVariable } from "../../src/lab/process-identity.ts";
-import { runChecked } from "../../src/lab/run-command.ts";
+import { TOKEN_VARIABLE, readLabRecord } from "../../src/lab/record/lab-record.ts";
+import type { LabOwner } from "../../src/lab/record/lab-record.ts";
+import { identifyProcess, isRunning, processesWithVariable } from "../../src/lab/machine/process-identity.ts";
+import { runChecked } from "../../src/lab/machine/run-command.ts";
 import { endOf, printed } from "../support/child-output.ts";
 import { makeLabFolder, namespacesOf, removeLabFolder } from "../support/lab-folder.ts";
 

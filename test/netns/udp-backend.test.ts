@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { UdpNetwork, ping } from "../support/udp-hosts.ts";
@@ -11,6 +13,10 @@ const UNDERLAY_ROUTE = "192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.
 /** Routes of h1 before a backend touches it, and after. */
 const BARE = [DEFAULT_ROUTE, POD_ROUTE, UNDERLAY_ROUTE];
 const ROUTED = [DEFAULT_ROUTE, OVERLAY_ROUTE, BLACKHOLE, POD_ROUTE, UNDERLAY_ROUTE];
+
+const FLOOD = fileURLToPath(new URL("../support/flood.ts", import.meta.url));
+/** A second to close; far more than it takes, and less than one packet of the stuck underlay below. */
+const MAX_CLOSE_MS = 1_000;
 
 /** Addresses of another host's subnet, as the pods of h1 and h1 itself see them. */
 const ELSEWHERE = "10.244.2.2";
@@ -35,6 +41,30 @@ async function nonZero(backend: BackendProcess): Promise<Record<string, number>>
   return Object.fromEntries(Object.entries(await backend.counters()).filter(([, value]) => value !== 0));
 }
 
+describe("advertise of the udp backend", () => {
+  it("names no backend in the lease, and leaves the host as it was", async () => {
+    await using network = await UdpNetwork.create(1);
+    const h1 = network.host(1);
+    const backend = await h1.startBackend();
+    const descriptors = await backend.ask({ do: "countDescriptors" });
+
+    expect(await backend.ask({ do: "advertise" })).toEqual({ type: "" });
+    expect(await h1.show()).toEqual(BARE);
+    expect(await backend.ask({ do: "countDescriptors" })).toBe(descriptors);
+  });
+
+  it("fails where open would, before anything is leased", async () => {
+    await using network = await UdpNetwork.create(1);
+    const h1 = network.host(1);
+    const backend = await h1.startBackend();
+    await h1.openBackend();
+    const before = await h1.show();
+
+    await expect(backend.ask({ do: "advertise" })).rejects.toMatchObject({ code: "ERR_TUN_BUSY" });
+    expect(await h1.show()).toEqual(before);
+  });
+});
+
 describe("open of the udp backend", () => {
   it.each([
     ["", false],
@@ -57,6 +87,19 @@ describe("open of the udp backend", () => {
       expect(await nonZero(backend)).toEqual({});
     },
   );
+
+  it("lets in packets with an address of the host, as its ICMP errors have, under strict alone", async () => {
+    await using network = await UdpNetwork.create(1);
+    const h1 = network.host(1);
+    const acceptLocal = (): Promise<string> =>
+      h1.namespace.execChecked(["cat", "/proc/sys/net/ipv4/conf/flannel0/accept_local"]);
+    await (await h1.openBackend({ sourceCheck: "strict" })).kill();
+    expect(await acceptLocal()).toBe("1\n");
+
+    await h1.openBackend({ sourceCheck: "count" });
+
+    expect(await acceptLocal()).toBe("0\n");
+  });
 
   it("leaves nothing behind when the socket cannot be bound", async () => {
     await using network = await UdpNetwork.create(1);
@@ -200,6 +243,46 @@ describe("forwarding of the udp backend", () => {
     expect(tooLong.received).toBe(0);
     expect(tooLong.output).toMatch(/From 10\.244\.1\.1 icmp_seq=1 Frag needed and DF set \(mtu = 1472\)/);
     expect(await nonZero(onH1)).toEqual(before);
+  });
+});
+
+describe("a device or an underlay that takes nothing", () => {
+  it("costs the packets that arrive while the device is down, each counted, and nothing after", async () => {
+    await using network = await UdpNetwork.create(2);
+    const [h1, h2] = [network.host(1), network.host(2)];
+    const [onH1, onH2] = [await h1.openBackend(), await h2.openBackend()];
+    await introduce(h1, onH1, h2, onH2);
+    await h2.ip("link set flannel0 down");
+
+    await ping(h1.pod, ELSEWHERE, NO_ANSWER);
+
+    await eventually(async () => expect(await nonZero(onH2)).toEqual({ decapDropDeviceDown: 3 }));
+    await introduce(h1, onH1, h2, onH2);
+    expect((await ping(h1.pod, ELSEWHERE)).received).toBeGreaterThanOrEqual(3);
+  });
+
+  it("costs what the send queue cannot hold, each packet counted once, and holds up no close", async () => {
+    await using network = await UdpNetwork.create(2);
+    const [h1, h2] = [network.host(1), network.host(2)];
+    const backend = await h1.openBackend();
+    await backend.ask({ do: "sync", peers: [{ subnet: h2.subnet, underlayIp: h2.underlayIp }] });
+    const stuck = "tc qdisc add dev eth0 root tbf rate 8bit burst 1600 limit 1g";
+    await h1.namespace.execChecked(stuck.split(" "));
+
+    const flooding = [process.execPath, FLOOD, "10.244.1.0", ELSEWHERE, "9"];
+    const flood = h1.namespace.start(flooding, { stdio: "inherit" });
+    await eventually(async () => expect((await backend.counters()).encapDropSendBusy).toBeGreaterThan(1_000));
+    const startMs = performance.now();
+    await backend.ask({ do: "close" });
+    expect(performance.now() - startMs).toBeLessThan(MAX_CLOSE_MS);
+    flood.kill();
+    await once(flood, "exit");
+
+    const { encapBytes, ...outcomes } = await nonZero(backend);
+    expect(Object.keys(outcomes)).toEqual(["encapSent", "encapDropSendBusy", "encapDropSendFailed"]);
+    expect(encapBytes).toBe((outcomes.encapSent ?? 0) * 92);
+    const read = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+    expect(await h1.packetsRead("flannel0")).toBe(read);
   });
 });
 

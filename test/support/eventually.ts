@@ -6,7 +6,8 @@ const DEFAULT_POLL_MS = 10;
 
 /**
  * Waits until `check` neither throws nor gives false, and resolves with what it gave. At the deadline it
- * fails with what `check` last threw, so a test says what was missing.
+ * fails with what `check` last threw, so that an `expect` in it tells what was missing; a lab's own
+ * (src/lab/eventually.ts) fails with a sentence for users instead.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,

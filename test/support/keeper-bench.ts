@@ -1,6 +1,7 @@
 /** Nodes that lease subnets from one registry in memory, with a clock moved by hand. */
 import { LeaseKeeper } from "../../src/subnet-lease/lease-keeper.ts";
-import type { LeaseKeeperOptions, LeaseState } from "../../src/subnet-lease/lease-keeper.ts";
+import type { LeaseKeeperOptions } from "../../src/subnet-lease/lease-keeper.ts";
+import type { LeaseState } from "../../src/subnet-lease/lease-state.ts";
 import { leaseKey, leasePrefix } from "../../src/subnet-lease/lease-codec.ts";
 import { parseLeaseList } from "../../src/subnet-lease/lease-list.ts";
 import type { LeaseView } from "../../src/subnet-lease/lease.ts";
@@ -12,8 +13,8 @@ import type {
   RegistryEntry,
   RegistryWrite,
 } from "../../src/subnet-lease/registry.ts";
-import { Ipv4Prefix } from "../../src/net/ipv4.ts";
 import { FakeClock } from "./fake-clock.ts";
+import { addressOf, prefixOf } from "./ipv4.ts";
 import { recordLog } from "./log-lines.ts";
 import type { LogLine } from "./log-lines.ts";
 
@@ -91,7 +92,7 @@ export class KeeperBench {
       prefix: PREFIX,
       config: parseNetworkConfig(config),
       attributes: {
-        underlayIp: prefixOf(`${underlayIp}/32`).address,
+        underlayIp: addressOf(underlayIp),
         underlayIp6: null,
         backend: { type: "" },
         nodeId: name,
@@ -166,12 +167,6 @@ export function flannelValue(underlayIp: string): string {
 /** Our value of a node with the udp backend. */
 export function twillValue(underlayIp: string, nodeId: string): string {
   return `{"PublicIP":"${underlayIp}","PublicIPv6":null,"NodeID":"${nodeId}"}`;
-}
-
-export function prefixOf(text: string): Ipv4Prefix {
-  const parsed = Ipv4Prefix.parse(text);
-  if (parsed === null) throw new Error(`${text} is no prefix`);
-  return parsed;
 }
 
 /** A state in one line. */

@@ -2,8 +2,8 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { listLabs } from "../../src/lab/lab-store.ts";
-import { NETNS_DIRECTORY } from "../../src/lab/namespace.ts";
+import { listLabs } from "../../src/lab/record/lab-store.ts";
+import { NETNS_DIRECTORY } from "../../src/lab/machine/namespace.ts";
 import { removeLab } from "../../src/lab/remove-lab.ts";
 
 /** Makes the folder. */

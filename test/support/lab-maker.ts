@@ -4,7 +4,7 @@
  */
 import { writeSync } from "node:fs";
 import { createLab } from "../../src/lab/create-lab.ts";
-import type { LabOwner } from "../../src/lab/lab-record.ts";
+import type { LabOwner } from "../../src/lab/record/lab-record.ts";
 
 const STDOUT = 1;
 const [stateDirectory = "", owner = "test", name = "", moment = "up"] = process.argv.slice(2);

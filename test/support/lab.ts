@@ -4,9 +4,9 @@ import type { CreateLabOptions } from "../../src/lab/create-lab.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 
 export type { Lab } from "../../src/lab/lab.ts";
-export type { LabAgent } from "../../src/lab/lab-agent.ts";
-export type { LabHost } from "../../src/lab/lab-host.ts";
-export type { LabPod } from "../../src/lab/lab-pod.ts";
+export type { LabAgent } from "../../src/lab/host/lab-agent.ts";
+export type { LabHost } from "../../src/lab/host/lab-host.ts";
+export type { LabPod } from "../../src/lab/host/lab-pod.ts";
 
 /**
  * Makes a lab that ends with the test (`await using`) or, if the test's process is killed, before the next

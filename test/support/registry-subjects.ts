@@ -1,12 +1,9 @@
 /** The implementations of `Registry`, as the contract suites run on them. */
-import pino from "pino";
-import { systemClock } from "../../src/agent/system-clock.ts";
-import { openEtcdRegistry } from "../../src/subnet-lease/etcd-registry.ts";
+import { systemClock } from "../../src/agent/process/system-clock.ts";
 import { MemoryRegistry } from "../../src/subnet-lease/memory-registry.ts";
 import type { Registry } from "../../src/subnet-lease/registry.ts";
+import { openEtcd } from "./etcd-clients.ts";
 import { EtcdServer } from "./etcd-server.ts";
-
-const log = pino({ level: "silent" });
 
 /** An implementation, and what a test must do to it from outside. */
 export interface RegistrySubject {
@@ -19,13 +16,8 @@ export interface RegistrySubject {
 
 async function startEtcd(): Promise<RegistrySubject> {
   const server = await EtcdServer.start();
-  const options = {
-    endpoints: [server.url],
-    login: null,
-    tls: { caFile: null, certFile: null, keyFile: null },
-  };
   return {
-    open: () => openEtcdRegistry(options, { clock: systemClock, random: Math.random, log }),
+    open: () => openEtcd({ endpoints: [server.url] }),
     compact: async (revision) => {
       await server.etcdctl("compaction", revision.toString());
     },

@@ -3,18 +3,23 @@
  * what to do through the IPC channel, and killed as an agent may be. Ends when the channel does.
  */
 import { pino } from "pino";
-import type { Backend } from "../../src/backends/backend.ts";
+import type { Backend, SourceCheck } from "../../src/backends/backend.ts";
 import { createBackend } from "../../src/backends/backends.ts";
-import { Ipv4Address, Ipv4Prefix } from "../../src/net/ipv4.ts";
 import { OverlayError } from "../../src/net/overlay-error.ts";
 import type { Peer } from "../../src/peers/peer.ts";
+import { addressOf, prefixOf } from "./ipv4.ts";
 import { countDescriptors } from "./process-resources.ts";
 
 export type BackendRequest =
-  | { readonly do: "create"; readonly network: string; readonly interfaceIp: string }
+  | {
+      readonly do: "create";
+      readonly network: string;
+      readonly interfaceIp: string;
+      readonly sourceCheck: SourceCheck;
+    }
   | { readonly do: "open"; readonly subnet: string }
   | { readonly do: "sync"; readonly peers: readonly { subnet: string; underlayIp: string }[] }
-  | { readonly do: "readCounters" | "countDescriptors" | "readLog" | "close" };
+  | { readonly do: "advertise" | "readCounters" | "countDescriptors" | "readLog" | "close" };
 
 export type BackendAnswer =
   { readonly result: unknown } | { readonly error: { readonly code: string; readonly message: string } };
@@ -41,10 +46,12 @@ async function answer(request: BackendRequest): Promise<BackendAnswer> {
 async function perform(request: BackendRequest): Promise<unknown> {
   switch (request.do) {
     case "create":
-      backend = await create(request.network, request.interfaceIp);
+      backend = await create(request);
       return undefined;
+    case "advertise":
+      return await existing().advertise(NO_ABORT);
     case "open": {
-      await existing().open(prefix(request.subnet), NO_ABORT);
+      await existing().open(prefixOf(request.subnet), NO_ABORT);
       return;
     }
     case "sync": {
@@ -64,10 +71,10 @@ async function perform(request: BackendRequest): Promise<unknown> {
   }
 }
 
-function create(network: string, interfaceIp: string): Promise<Backend> {
-  const underlayIp = address(interfaceIp);
+function create(request: Extract<BackendRequest, { do: "create" }>): Promise<Backend> {
+  const underlayIp = addressOf(request.interfaceIp);
   return createBackend("udp", {
-    network: prefix(network),
+    network: prefixOf(request.network),
     underlay: {
       interfaceName: "eth0",
       interfaceIndex: 2,
@@ -76,7 +83,7 @@ function create(network: string, interfaceIp: string): Promise<Backend> {
       underlayMtu: 1500,
     },
     options: {},
-    sourceCheck: "strict",
+    sourceCheck: request.sourceCheck,
     log,
   });
 }
@@ -88,21 +95,9 @@ function existing(): Backend {
 
 function peer(given: { subnet: string; underlayIp: string }): Peer {
   return {
-    subnet: prefix(given.subnet),
-    underlayIp: address(given.underlayIp),
+    subnet: prefixOf(given.subnet),
+    underlayIp: addressOf(given.underlayIp),
     backend: { type: "" },
     nodeId: null,
   };
-}
-
-function address(text: string): Ipv4Address {
-  const parsed = Ipv4Address.parse(text);
-  if (parsed === null) throw new RangeError(`Cannot read address ${text}`);
-  return parsed;
-}
-
-function prefix(text: string): Ipv4Prefix {
-  const parsed = Ipv4Prefix.parse(text);
-  if (parsed === null) throw new RangeError(`Cannot read prefix ${text}`);
-  return parsed;
 }

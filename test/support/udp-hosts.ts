@@ -9,10 +9,11 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { installLeakCounter, readLeakCounter } from "../../src/lab/leak-counter.ts";
-import { NETNS_DIRECTORY, Namespace, makeNamespaces } from "../../src/lab/namespace.ts";
-import { runCommand } from "../../src/lab/run-command.ts";
-import { connectHost, makeUnderlay } from "../../src/lab/underlay.ts";
+import type { SourceCheck } from "../../src/backends/backend.ts";
+import { installLeakCounter, readLeakCounter } from "../../src/lab/machine/leak-counter.ts";
+import { NETNS_DIRECTORY, Namespace, makeNamespaces } from "../../src/lab/machine/namespace.ts";
+import { runCommand } from "../../src/lab/machine/run-command.ts";
+import { connectHost, makeUnderlay } from "../../src/lab/machine/underlay.ts";
 import { OverlayError } from "../../src/net/overlay-error.ts";
 import type { ErrorCode } from "../../src/net/overlay-error.ts";
 import type { BackendAnswer, BackendRequest } from "./udp-backend-child.ts";
@@ -41,6 +42,7 @@ export interface PingOptions {
 interface BackendOptions {
   readonly network: string;
   readonly interfaceIp: string;
+  readonly sourceCheck: SourceCheck;
   /** /proc/sys cannot be written, as in a container without privileges. */
   readonly hasReadOnlySysctls?: boolean;
 }
@@ -61,18 +63,18 @@ export class BackendProcess {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     const backend = new BackendProcess(child);
-    await backend.ask({ do: "create", network: options.network, interfaceIp: options.interfaceIp });
+    const { network, interfaceIp, sourceCheck } = options;
+    await backend.ask({ do: "create", network, interfaceIp, sourceCheck });
     return backend;
   }
 
   /** One request at a time. @throws {OverlayError} what the backend threw */
   async ask(request: BackendRequest): Promise<unknown> {
-    const gone = new AbortController();
-    this.#child.once("exit", () => {
-      gone.abort(new Error(`The backend's process ended during ${request.do}`));
-    });
     this.#child.send(request);
-    const [answer] = (await once(this.#child, "message", { signal: gone.signal })) as [BackendAnswer];
+    const ended = this.#exited.then(() => {
+      throw new Error(`The backend's process ended during ${request.do}`);
+    });
+    const [answer] = (await Promise.race([once(this.#child, "message"), ended])) as [BackendAnswer];
     if ("error" in answer) throw new OverlayError(answer.error.code as ErrorCode, answer.error.message);
     return answer.result;
   }
@@ -106,7 +108,7 @@ export class UdpHost {
   }
 
   async startBackend(options: Partial<BackendOptions> = {}): Promise<BackendProcess> {
-    const defaults = { network: NETWORK, interfaceIp: this.underlayIp };
+    const defaults = { network: NETWORK, interfaceIp: this.underlayIp, sourceCheck: "strict" } as const;
     const backend = await BackendProcess.start(this.namespace, { ...defaults, ...options });
     this.#backends.push(backend);
     return backend;
@@ -163,6 +165,12 @@ export class UdpHost {
       ifindex: number;
     }[];
     return links[0]?.ifindex ?? NaN;
+  }
+
+  /** Packets that were sent to the device and read by the process behind it. */
+  async packetsRead(name: string): Promise<number> {
+    const json = await this.namespace.execChecked(["ip", "-j", "-s", "link", "show", "dev", name]);
+    return (JSON.parse(json) as { stats64: { tx: { packets: number } } }[])[0]?.stats64.tx.packets ?? NaN;
   }
 
   async killBackends(): Promise<void> {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { AGENT_OPTION_LIST } from "../../../src/agent/agent-options.ts";
-import { describeOptions, flagsWithoutEffect } from "../../../src/agent/check-options.ts";
 import { loadAgentConfig } from "../../../src/agent/config.ts";
 import type { AgentConfig, Environment } from "../../../src/agent/config.ts";
-import { normalizeGoFlags } from "../../../src/agent/go-flags.ts";
+import { AGENT_OPTION_LIST } from "../../../src/agent/options/agent-options.ts";
+import { describeOptions, flagsWithoutEffect } from "../../../src/agent/options/check-options.ts";
+import { normalizeGoFlags } from "../../../src/agent/options/go-flags.ts";
 import { showFallback } from "../../../src/cli/agent.ts";
 import { Ipv4Address } from "../../../src/net/ipv4.ts";
 
@@ -205,12 +205,20 @@ describe("loadAgentConfig", () => {
     expect(() => load(args)).toThrow(message);
   });
 
+  it("refuses a run directory whose socket would have too long a path, counted in bytes", () => {
+    const longest = `/${"x".repeat(95)}`; // and 11 for "/agent.sock"
+    expect(load([`--run-dir=${longest}`]).options.runDir).toBe(longest);
+    expect(() => load([`--run-dir=${longest}x`])).toThrow(/--run-dir: .* has 108 bytes, more than 107$/);
+    expect(() => load([`--run-dir=/${"é".repeat(48)}`])).toThrow(/has 108 bytes/);
+  });
+
   it("reads what systemd passes on", () => {
     const environment = { NOTIFY_SOCKET: "/run/systemd/notify", WATCHDOG_USEC: "30000000" };
     expect(load([], environment)).toMatchObject({ notifySocket: "/run/systemd/notify", watchdogMs: 30_000 });
     expect(load([], { ...environment, WATCHDOG_PID: "1" }).watchdogMs).toBeNull();
     expect(load([], { ...environment, WATCHDOG_PID: String(process.pid) }).watchdogMs).toBe(30_000);
     expect(load([])).toMatchObject({ notifySocket: null, watchdogMs: null });
+    expect(load([], { NOTIFY_SOCKET: "" }).notifySocket).toBeNull();
     expect(load([], { WATCHDOG_USEC: "soon" }).watchdogMs).toBeNull();
   });
 });

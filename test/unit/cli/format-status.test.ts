@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatStatus } from "../../../src/cli/format-status.ts";
 import type { AgentStatus } from "../../../src/agent/status.ts";
+import { STARTING_STATUS } from "../../support/starting-status.ts";
 
 const READY: AgentStatus = {
   version: "0.1.0",
@@ -54,21 +55,7 @@ counters
   });
 
   it("says what is not known yet and why the agent is not ready", () => {
-    const text = formatStatus({
-      ...READY,
-      ready: false,
-      notReadyReason: "Waiting for the network config in etcd",
-      network: null,
-      subnet: null,
-      underlay: null,
-      backend: null,
-      overlayMtu: null,
-      lease: { state: "none", etcdLeaseId: null, expiresInSeconds: null },
-      registry: { isConnected: false, revision: null, lastContactSeconds: null, relists: 0 },
-      peers: [],
-      rejectedLeases: {},
-      counters: {},
-    });
+    const text = formatStatus(STARTING_STATUS);
     expect(text).toBe(`\
 agent     twill 0.1.0, pid 4711, node 380309d1a541fe15fdc80ba402902250
 ready     no: Waiting for the network config in etcd

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { AGENT_OPTION_LIST } from "../../../src/agent/agent-options.ts";
+import { AGENT_OPTION_LIST } from "../../../src/agent/options/agent-options.ts";
 import { runProgram } from "../../../src/cli/program.ts";
 import { VERSION } from "../../../src/cli/version.ts";
 

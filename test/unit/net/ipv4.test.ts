@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { Address4 } from "ip-address";
 import { describe, expect, it } from "vitest";
 import { Ipv4Address, Ipv4Prefix, ipv4SizeOf } from "../../../src/net/ipv4.ts";
+import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 /** Any UTF-16 unit, also half a surrogate pair. */
 const anyUnit = fc.nat(0xffff).map((code) => String.fromCharCode(code));
@@ -15,18 +16,6 @@ const anyPrefix = fc
 const nearPrefix = fc
   .tuple(fc.integer({ min: 0, max: 63 }), fc.integer({ min: 26, max: 32 }))
   .map(([value, length]) => Ipv4Prefix.containing(new Ipv4Address(value), length));
-
-function address(text: string): Ipv4Address {
-  const parsed = Ipv4Address.parse(text);
-  if (parsed === null) throw new RangeError(`Not an address: ${text}`);
-  return parsed;
-}
-
-function prefix(text: string): Ipv4Prefix {
-  const parsed = Ipv4Prefix.parse(text);
-  if (parsed === null) throw new RangeError(`Not a prefix: ${text}`);
-  return parsed;
-}
 
 const NOT_ADDRESSES = [
   "",
@@ -79,8 +68,8 @@ describe("Ipv4Address.parse", () => {
   it("reads the same as the ip-address package", () => {
     fc.assert(
       fc.property(fc.ipV4(), (text) => {
-        expect(BigInt(address(text).value)).toBe(new Address4(text).bigInt());
-        expect(address(text).toString()).toBe(new Address4(text).correctForm());
+        expect(BigInt(addressOf(text).value)).toBe(new Address4(text).bigInt());
+        expect(addressOf(text).toString()).toBe(new Address4(text).correctForm());
       }),
     );
   });
@@ -108,10 +97,10 @@ describe("Ipv4Address", () => {
   });
 
   it("does not step past either end of the address space", () => {
-    expect(address("1.2.3.255").plus(1).toString()).toBe("1.2.4.0");
-    expect(address("1.2.4.0").plus(-1).toString()).toBe("1.2.3.255");
-    expect(() => address("255.255.255.255").plus(1)).toThrow(RangeError);
-    expect(() => address("0.0.0.0").plus(-1)).toThrow(RangeError);
+    expect(addressOf("1.2.3.255").plus(1).toString()).toBe("1.2.4.0");
+    expect(addressOf("1.2.4.0").plus(-1).toString()).toBe("1.2.3.255");
+    expect(() => addressOf("255.255.255.255").plus(1)).toThrow(RangeError);
+    expect(() => addressOf("0.0.0.0").plus(-1)).toThrow(RangeError);
   });
 
   it.each([
@@ -131,7 +120,7 @@ describe("Ipv4Address", () => {
     ["239.255.255.255", { isUnicast: false, isMulticast: true }],
     ["240.0.0.0", { isUnicast: false, isMulticast: false }],
     ["255.255.255.255", { isUnicast: false, isMulticast: false }],
-  ])("%s is %o", (text, facts) => expect(address(text)).toMatchObject(facts));
+  ])("%s is %o", (text, facts) => expect(addressOf(text)).toMatchObject(facts));
 });
 
 const NOT_PREFIXES = [
@@ -181,13 +170,13 @@ describe("Ipv4Prefix.parse", () => {
 
 describe("Ipv4Prefix", () => {
   it.each([-1, 33, 1.5, NaN])("cannot be made with length %d", (length) => {
-    expect(() => new Ipv4Prefix(address("0.0.0.0"), length)).toThrow(RangeError);
-    expect(() => Ipv4Prefix.containing(address("255.255.255.255"), length)).toThrow(RangeError);
+    expect(() => new Ipv4Prefix(addressOf("0.0.0.0"), length)).toThrow(RangeError);
+    expect(() => Ipv4Prefix.containing(addressOf("255.255.255.255"), length)).toThrow(RangeError);
   });
 
   it("cannot be made with host bits", () => {
-    expect(() => new Ipv4Prefix(address("10.5.72.1"), 24)).toThrow(RangeError);
-    expect(() => new Ipv4Prefix(address("128.0.0.0"), 0)).toThrow(RangeError);
+    expect(() => new Ipv4Prefix(addressOf("10.5.72.1"), 24)).toThrow(RangeError);
+    expect(() => new Ipv4Prefix(addressOf("128.0.0.0"), 0)).toThrow(RangeError);
   });
 
   it.each([
@@ -197,9 +186,9 @@ describe("Ipv4Prefix", () => {
     ["192.0.2.4/31", 2, "192.0.2.5"],
     ["255.255.255.255/32", 1, "255.255.255.255"],
   ])("%s has %d addresses, the last is %s", (text, size, last) => {
-    expect(prefix(text).size).toBe(size);
-    expect(prefix(text).last.toString()).toBe(last);
-    expect(ipv4SizeOf(prefix(text).length)).toBe(size);
+    expect(prefixOf(text).size).toBe(size);
+    expect(prefixOf(text).last.toString()).toBe(last);
+    expect(ipv4SizeOf(prefixOf(text).length)).toBe(size);
   });
 
   it("starts and ends where the ip-address package says", () => {
@@ -214,23 +203,23 @@ describe("Ipv4Prefix", () => {
   });
 
   it("overlaps what shares an address with it", () => {
-    const net = prefix("1.2.3.0/24");
+    const net = prefixOf("1.2.3.0/24");
     expect(
-      ["1.2.3.0/24", "1.2.0.0/16", "0.0.0.0/0", "1.2.3.255/32"].map((p) => net.overlaps(prefix(p))),
+      ["1.2.3.0/24", "1.2.0.0/16", "0.0.0.0/0", "1.2.3.255/32"].map((p) => net.overlaps(prefixOf(p))),
     ).toEqual(Array(4).fill(true));
-    expect(["1.2.4.0/24", "7.2.4.0/22", "1.2.2.0/24"].map((p) => net.overlaps(prefix(p)))).toEqual(
+    expect(["1.2.4.0/24", "7.2.4.0/22", "1.2.2.0/24"].map((p) => net.overlaps(prefixOf(p)))).toEqual(
       Array(3).fill(false),
     );
   });
 
   it("contains its first and its last address and not the next", () => {
-    const net = prefix("1.2.3.0/24");
-    expect(["1.2.3.0", "1.2.3.4", "1.2.3.255"].map((a) => net.contains(address(a)))).toEqual([
+    const net = prefixOf("1.2.3.0/24");
+    expect(["1.2.3.0", "1.2.3.4", "1.2.3.255"].map((a) => net.contains(addressOf(a)))).toEqual([
       true,
       true,
       true,
     ]);
-    expect(["1.2.4.0", "1.2.2.255"].map((a) => net.contains(address(a)))).toEqual([false, false]);
+    expect(["1.2.4.0", "1.2.2.255"].map((a) => net.contains(addressOf(a)))).toEqual([false, false]);
     expect(net.address.plus(1).toString()).toBe("1.2.3.1");
   });
 
@@ -250,7 +239,7 @@ describe("Ipv4Prefix", () => {
   });
 
   it("is ordered by address, the wider prefix first", () => {
-    const sorted = ["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/24", "10.0.1.0/24", "255.0.0.0/8"].map(prefix);
+    const sorted = ["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/24", "10.0.1.0/24", "255.0.0.0/8"].map(prefixOf);
     fc.assert(
       fc.property(fc.shuffledSubarray(sorted, { minLength: sorted.length }), (shuffled) => {
         expect(shuffled.sort((a, b) => a.compare(b)).map(String)).toEqual(sorted.map(String));

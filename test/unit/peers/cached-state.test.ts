@@ -3,17 +3,18 @@ import { describe, expect, it } from "vitest";
 import { formatCachedState, parseCachedState } from "../../../src/peers/cached-state.ts";
 import type { CachedState } from "../../../src/peers/cached-state.ts";
 import { MAX_PEERS } from "../../../src/peers/peer-set.ts";
-import { peer, peers, prefix } from "./leases.ts";
+import { prefixOf } from "../../support/ipv4.ts";
+import { peer, peers } from "./leases.ts";
 
 /** Any UTF-16 unit, also half a surrogate pair. */
 const anyUnit = fc.nat(0xffff).map((code) => String.fromCharCode(code));
 
 const STATE: CachedState = {
   etcdPrefix: "/coreos.com/network",
-  network: prefix("10.244.0.0/16"),
+  network: prefixOf("10.244.0.0/16"),
   networkConfig: '{"Network":"10.244.0.0/16"}',
   ownLease: {
-    subnet: prefix("10.244.0.0/24"),
+    subnet: prefixOf("10.244.0.0/24"),
     etcdLeaseId: 7587873418329723152n,
     expiresAtWallMs: Date.UTC(2026, 0, 2),
   },
@@ -58,7 +59,7 @@ describe("formatCachedState", () => {
     ["no peers", { peers: [] }],
     [
       "a reservation",
-      { ownLease: { subnet: prefix("10.244.0.0/24"), etcdLeaseId: 0n, expiresAtWallMs: null } },
+      { ownLease: { subnet: prefixOf("10.244.0.0/24"), etcdLeaseId: 0n, expiresAtWallMs: null } },
     ],
     [
       "data of both families",

@@ -1,6 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DebouncedWriter, MIN_INTERVAL_MS, RETRY_MS } from "../../../src/peers/debounced-writer.ts";
+import {
+  DebouncedWriter,
+  FIRST_PAUSE_MS,
+  MAX_PAUSE_PER_WRITE,
+  RETRY_MS,
+} from "../../../src/peers/debounced-writer.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { recordLog } from "../../support/log-lines.ts";
 
@@ -34,20 +39,41 @@ describe("DebouncedWriter", () => {
     expect(written).toEqual([1]);
   });
 
-  it("writes once a second, and of the states meanwhile the last", async () => {
+  it("writes once in each interval, and of the states meanwhile the last", async () => {
     for (let state = 1; state <= 25; state += 1) {
       writer.set(state);
-      await clock.advance(100);
+      await clock.advance(FIRST_PAUSE_MS / 10);
     }
-    // At 0, 1,000 and 2,000 ms: what was set at that time or just before.
+    // At the start and after one and two intervals: what was set at that time or just before.
     expect(written).toEqual([1, 10, 20]);
-    await clock.advance(MIN_INTERVAL_MS);
+    await clock.advance(FIRST_PAUSE_MS);
     expect(written).toEqual([1, 10, 20, 25]);
+  });
+
+  it("doubles the pause while states keep coming, to the limit that follows from the time of a write", async () => {
+    const writeMs = FIRST_PAUSE_MS;
+    const starts: number[] = [];
+    const busy = new DebouncedWriter<number>({
+      write: async (state) => {
+        starts.push(clock.nowMs());
+        await clock.sleep(writeMs, new AbortController().signal);
+        busy.set(state + 1); // the next one is there before this one is done
+      },
+      clock,
+      log: record.log,
+    });
+    busy.set(1);
+    await clock.advance(100 * writeMs);
+    const pauses = starts.slice(1).map((start, i) => start - (starts[i] ?? 0) - writeMs);
+    expect(pauses.slice(0, 7)).toEqual(
+      [1, 2, 4, 8, 16, MAX_PAUSE_PER_WRITE, MAX_PAUSE_PER_WRITE].map((times) => times * FIRST_PAUSE_MS),
+    );
+    await Promise.all([busy.close(), clock.advance(2 * writeMs)]);
   });
 
   it("writes nothing while nothing is set", async () => {
     writer.set(1);
-    await clock.advance(10 * MIN_INTERVAL_MS);
+    await clock.advance(10 * FIRST_PAUSE_MS);
     expect(written).toEqual([1]);
     expect(clock.sleeping).toBe(0);
   });
@@ -56,7 +82,7 @@ describe("DebouncedWriter", () => {
     writer.set(1);
     writer.set(2);
     writer.set(3);
-    await clock.advance(MIN_INTERVAL_MS);
+    await clock.advance(FIRST_PAUSE_MS);
     expect(written).toEqual([1, 3]);
   });
 
@@ -67,7 +93,7 @@ describe("DebouncedWriter", () => {
     await writer.close();
     expect(written).toEqual([1, 2]);
     writer.set(3);
-    await clock.advance(MIN_INTERVAL_MS);
+    await clock.advance(FIRST_PAUSE_MS);
     expect(written).toEqual([1, 2]);
   });
 

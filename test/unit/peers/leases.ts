@@ -1,34 +1,23 @@
 /** Leases, peers and ourselves for the tests of this folder. */
 import fc from "fast-check";
-import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
+import { Ipv4Prefix } from "../../../src/net/ipv4.ts";
 import { Ipv6Prefix } from "../../../src/net/ipv6.ts";
 import type { PeerPlace, SelfIdentity } from "../../../src/peers/peer-rules.ts";
 import type { Peer } from "../../../src/peers/peer.ts";
 import type { JsonValue, LeaseView, SubnetLease } from "../../../src/subnet-lease/lease.ts";
-
-export function ip(text: string): Ipv4Address {
-  const address = Ipv4Address.parse(text);
-  if (address === null) throw new RangeError(`Not an address: ${text}`);
-  return address;
-}
-
-export function prefix(text: string): Ipv4Prefix {
-  const parsed = Ipv4Prefix.parse(text);
-  if (parsed === null) throw new RangeError(`Not a prefix: ${text}`);
-  return parsed;
-}
+import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 /** We own 10.244.0.0/24 and send from 192.0.2.10; the overlay is 10.244.0.0/16. */
 export const self: SelfIdentity = {
   nodeId: "node-self",
-  subnet: prefix("10.244.0.0/24"),
-  interfaceIp: ip("192.0.2.10"),
-  publicIp: ip("192.0.2.10"),
+  subnet: prefixOf("10.244.0.0/24"),
+  interfaceIp: addressOf("192.0.2.10"),
+  publicIp: addressOf("192.0.2.10"),
 };
 
 export const place: PeerPlace = {
-  network: prefix("10.244.0.0/16"),
-  underlayPrefixes: [prefix("192.0.2.0/24")],
+  network: prefixOf("10.244.0.0/16"),
+  underlayPrefixes: [prefixOf("192.0.2.0/24")],
   backendType: "udp",
 };
 
@@ -45,10 +34,10 @@ export interface LeaseFacts {
 export function lease(subnet: string, underlayIp: string, facts: LeaseFacts = {}): SubnetLease {
   const createRevision = BigInt(facts.createRevision ?? 10);
   return {
-    subnet: prefix(subnet),
+    subnet: prefixOf(subnet),
     subnet6: facts.subnet6 === undefined ? null : Ipv6Prefix.parse(facts.subnet6),
     attributes: {
-      underlayIp: ip(underlayIp),
+      underlayIp: addressOf(underlayIp),
       underlayIp6: null,
       backend: { type: facts.type ?? "", ...(facts.data === undefined ? {} : { data: facts.data }) },
       nodeId: facts.nodeId ?? null,
@@ -87,7 +76,7 @@ export function show(set: readonly Peer[]): string[] {
 /** Leases of a small world, so that they meet: overlapping subnets, shared addresses, lies. */
 export const arbitraryLease: fc.Arbitrary<SubnetLease> = fc
   .record({
-    address: fc.integer({ min: 0, max: 15 }).map((n) => ip("10.244.0.0").plus(n * 64)),
+    address: fc.integer({ min: 0, max: 15 }).map((n) => addressOf("10.244.0.0").plus(n * 64)),
     length: fc.constantFrom(15, 16, 22, 23, 24, 25, 26),
     host: fc.constantFrom("192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13", "192.0.2.14", "127.0.0.1"),
     nodeId: fc.constantFrom(null, "node-self", "node-a", "node-b"),

@@ -10,7 +10,8 @@ import {
   subnetKey,
 } from "../../../src/peers/peer-set.ts";
 import { SubnetClaims } from "../../../src/peers/subnet-claims.ts";
-import { peer, peers, prefix, show } from "./leases.ts";
+import { prefixOf } from "../../support/ipv4.ts";
+import { peer, peers, show } from "./leases.ts";
 
 /** Prefixes of a small world, so that they meet. */
 const nearPrefix = fc
@@ -55,7 +56,7 @@ describe("samePeer", () => {
   });
 
   it.each([
-    ["subnet", { ...base, subnet: prefix("10.244.1.0/25") }],
+    ["subnet", { ...base, subnet: prefixOf("10.244.1.0/25") }],
     ["underlayIp", { ...base, underlayIp: new Ipv4Address(1) }],
     ["nodeId", { ...base, nodeId: null }],
     ["backend type", { ...base, backend: { ...base.backend, type: "udp" } }],
@@ -89,8 +90,8 @@ describe("subnetKey", () => {
         expect(subnetKey(a) === subnetKey(b)).toBe(a.equals(b));
       }),
     );
-    expect(subnetKey(prefix("10.243.255.255/32"))).not.toBe(subnetKey(prefix("10.244.0.0/16")));
-    expect(Number.isSafeInteger(subnetKey(prefix("255.255.255.255/32")))).toBe(true);
+    expect(subnetKey(prefixOf("10.243.255.255/32"))).not.toBe(subnetKey(prefixOf("10.244.0.0/16")));
+    expect(Number.isSafeInteger(subnetKey(prefixOf("255.255.255.255/32")))).toBe(true);
   });
 });
 

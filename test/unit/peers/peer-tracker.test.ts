@@ -3,9 +3,10 @@ import { HOLD_MS, SETTLE_MS } from "../../../src/peers/mass-deletion-guard.ts";
 import { MIN_INTERVAL_MS, PeerTracker } from "../../../src/peers/peer-tracker.ts";
 import type { PeerTrackerOptions } from "../../../src/peers/peer-tracker.ts";
 import type { SubnetLease } from "../../../src/subnet-lease/lease.ts";
+import { prefixOf } from "../../support/ipv4.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { recordLog } from "../../support/log-lines.ts";
-import { lease, peer, peers, place, prefix, self, show, view } from "./leases.ts";
+import { lease, peer, peers, place, self, show, view } from "./leases.ts";
 
 let clock: FakeClock;
 let record: ReturnType<typeof recordLog>;
@@ -227,11 +228,11 @@ describe("PeerTracker.setSelf", () => {
   it("stops forwarding at once what our new subnet or address contradicts, held or not", async () => {
     await observe(leases(5));
     await observe(leases(1), 1n);
-    tracker.setSelf({ ...self, subnet: prefix("10.244.2.0/24") });
+    tracker.setSelf({ ...self, subnet: prefixOf("10.244.2.0/24") });
     expect(calls.at(-1)).toEqual(show([...peers(1), ...peers(3, 3)]));
     tracker.setSelf({
       ...self,
-      subnet: prefix("10.244.2.0/24"),
+      subnet: prefixOf("10.244.2.0/24"),
       interfaceIp: peers(1)[0]?.underlayIp ?? self.publicIp,
     });
     expect(calls.at(-1)).toEqual(show(peers(3, 3)));
@@ -246,7 +247,7 @@ describe("PeerTracker.setSelf", () => {
 
   it("works before the first view, too", () => {
     tracker.startFrom(peers(3), null);
-    tracker.setSelf({ ...self, subnet: prefix("10.244.2.0/24") });
+    tracker.setSelf({ ...self, subnet: prefixOf("10.244.2.0/24") });
     expect(calls.at(-1)).toEqual(show([...peers(1), ...peers(1, 3)]));
   });
 });
@@ -323,23 +324,35 @@ describe("the log of a PeerTracker", () => {
 
   it("tells of a rejected lease again when the reason is another", async () => {
     await observe([lease("10.244.5.0/24", "127.0.0.1")]);
-    tracker.setSelf({ ...self, subnet: prefix("10.244.5.0/24") });
+    tracker.setSelf({ ...self, subnet: prefixOf("10.244.5.0/24") });
     expect(record.lines.map(({ reason }) => reason)).toEqual(["next-hop-invalid", "overlaps-own-subnet"]);
   });
 
-  it("sums up a flood of rejections, the last ones ten seconds later at the latest", async () => {
+  it("has at most five lines a minute for a flood of rejections, and counts every one", async () => {
     for (let i = 1; i <= 40; i += 1) await observe([lease("10.244.1.0/24", "127.0.0.1", { revision: i })]);
-    await clock.advance(10_000);
-    expect(record.lines.slice(10)).toEqual([
-      { level: "warn", msg: "Leases rejected", leases: { "next-hop-invalid": 1 } },
-      { level: "warn", msg: "Leases rejected", leases: { "next-hop-invalid": 29 } },
+    expect(record.lines).toHaveLength(5);
+    await clock.advance(60_000);
+    expect(record.lines.map(({ revision, leases: counts }) => revision ?? counts)).toEqual([
+      ...["1", "2", "3", "4"],
+      { "next-hop-invalid": 1 },
+      { "next-hop-invalid": 35 },
     ]);
   });
 
-  it("has one line for many rejected leases, by reason", async () => {
+  it("shows some of many rejected leases, and sums up the others by reason", async () => {
     await observe(Array.from({ length: 200 }, (_, i) => lease(`192.168.${i}.0/24`, "192.0.2.11")));
-    expect(record.lines).toEqual([
-      { level: "warn", msg: "Leases rejected", leases: { "outside-network": 200 } },
+    expect(record.lines.slice(0, 4)).toMatchObject([
+      { subnet: "192.168.0.0/24", reason: "outside-network" },
+      { subnet: "192.168.1.0/24", reason: "outside-network" },
+      { subnet: "192.168.2.0/24", reason: "outside-network" },
+      { subnet: "192.168.3.0/24", reason: "outside-network" },
+    ]);
+    expect(record.lines.slice(4)).toEqual([
+      {
+        level: "warn",
+        msg: "More leases rejected, not forwarding to them",
+        leases: { "outside-network": 196 },
+      },
     ]);
   });
 

@@ -6,7 +6,8 @@ import { findInvalidPeer, MAX_PEERS } from "../../../src/peers/peer-set.ts";
 import { selectPeers } from "../../../src/peers/select-peers.ts";
 import type { PeerSelection, RejectReason } from "../../../src/peers/select-peers.ts";
 import type { SubnetLease } from "../../../src/subnet-lease/lease.ts";
-import { arbitraryLeases, ip, lease, peer, place, prefix, self, show, view } from "./leases.ts";
+import { addressOf, prefixOf } from "../../support/ipv4.ts";
+import { arbitraryLeases, lease, peer, place, self, show, view } from "./leases.ts";
 
 function select(...leases: SubnetLease[]): PeerSelection {
   return selectPeers(view(leases), self, place);
@@ -78,7 +79,7 @@ describe("selectPeers", () => {
   });
 
   it("rejects subnets that overlap a network of the underlay", () => {
-    const attached = { ...place, underlayPrefixes: [prefix("10.244.8.0/22"), prefix("10.244.2.7/32")] };
+    const attached = { ...place, underlayPrefixes: [prefixOf("10.244.8.0/22"), prefixOf("10.244.2.7/32")] };
     const leases = ["10.244.9.0/24", "10.244.2.0/24", "10.244.0.0/16", "10.244.3.0/24"].map((subnet, i) =>
       lease(subnet, `192.0.2.${20 + i}`, { createRevision: 10 + i }),
     );
@@ -91,19 +92,19 @@ describe("selectPeers", () => {
   });
 
   it("takes both ends of a point-to-point network as hosts", () => {
-    const attached = { ...place, underlayPrefixes: [prefix("198.51.100.0/31")] };
+    const attached = { ...place, underlayPrefixes: [prefixOf("198.51.100.0/31")] };
     const leases = [lease("10.244.1.0/24", "198.51.100.0"), lease("10.244.2.0/24", "198.51.100.1")];
     expect(selectPeers(view(leases), self, attached).peers).toHaveLength(2);
   });
 
   it("takes link-local addresses where the underlay is such a link", () => {
-    const linkLocal = { ...self, interfaceIp: ip("169.254.1.1"), publicIp: ip("169.254.1.1") };
+    const linkLocal = { ...self, interfaceIp: addressOf("169.254.1.1"), publicIp: addressOf("169.254.1.1") };
     const leases = [lease("10.244.2.0/24", "169.254.1.2")];
     expect(selectPeers(view(leases), linkLocal, place).peers).toHaveLength(1);
   });
 
   it("knows itself by its public address and by that of its interface", () => {
-    const behindNat = { ...self, publicIp: ip("203.0.113.7") };
+    const behindNat = { ...self, publicIp: addressOf("203.0.113.7") };
     const leases = [lease("10.244.5.0/24", "203.0.113.7"), lease("10.244.6.0/24", "192.0.2.10")];
     expect(reasons(selectPeers(view(leases), behindNat, place))).toEqual([
       "10.244.5.0/24 own",
@@ -191,11 +192,11 @@ describe("selectPeers", () => {
   });
 
   it(`takes the oldest ${MAX_PEERS} and takes its time for no more`, () => {
-    const network = prefix("10.0.0.0/8");
+    const network = prefixOf("10.0.0.0/8");
     const base = lease("10.1.0.0/24", "198.51.100.1");
     const leases = Array.from({ length: MAX_PEERS + 2 }, (_, i) => ({
       ...base,
-      subnet: new Ipv4Prefix(ip("10.0.0.0").plus(i * 256), 24),
+      subnet: new Ipv4Prefix(addressOf("10.0.0.0").plus(i * 256), 24),
       attributes: { ...base.attributes, underlayIp: new Ipv4Address(0xc6330001 + i) },
       createRevision: BigInt(leasesAge(i)),
     }));

@@ -3,19 +3,16 @@ import { describe, expect, it } from "vitest";
 import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
 import { chooseSubnet, countSubnets, listFreeSubnets } from "../../../src/subnet-lease/choose-subnet.ts";
 import type { ChoiceRange } from "../../../src/subnet-lease/choose-subnet.ts";
-
-function prefix(text: string): Ipv4Prefix {
-  const parsed = Ipv4Prefix.parse(text);
-  if (parsed === null) throw new Error(`${text} is no prefix`);
-  return parsed;
-}
+import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 function range(min: string, max: string, subnetLength: number): ChoiceRange {
-  return { subnetLength, subnetMin: prefix(`${min}/32`).address, subnetMax: prefix(`${max}/32`).address };
+  return { subnetLength, subnetMin: addressOf(min), subnetMax: addressOf(max) };
 }
 
 const DUMMY_RANGE = range("10.3.1.0", "10.3.25.0", 24);
-const DUMMY_TAKEN = ["10.3.1.0/24", "10.3.2.0/24", "10.3.4.0/24", "10.3.5.0/24", "10.3.31.0/24"].map(prefix);
+const DUMMY_TAKEN = ["10.3.1.0/24", "10.3.2.0/24", "10.3.4.0/24", "10.3.5.0/24", "10.3.31.0/24"].map(
+  prefixOf,
+);
 
 /** Compares every subnet of the range with every taken one. */
 function listFreeSlowly(
@@ -43,27 +40,25 @@ describe("chooseSubnet", () => {
   });
 
   it("gives null when all are taken (L18)", () => {
-    expect(chooseSubnet(DUMMY_RANGE, [prefix("10.3.0.0/16")], () => 0)).toBeNull();
+    expect(chooseSubnet(DUMMY_RANGE, [prefixOf("10.3.0.0/16")], () => 0)).toBeNull();
     expect(chooseSubnet(range("10.3.9.0", "10.3.8.0", 24), [], () => 0)).toBeNull();
   });
 
   it("takes a subnet for taken that a wider or narrower lease overlaps", () => {
-    const taken = [prefix("10.3.1.64/26"), prefix("10.3.2.0/23"), prefix("10.3.4.0/22")];
+    const taken = [prefixOf("10.3.1.64/26"), prefixOf("10.3.2.0/23"), prefixOf("10.3.4.0/22")];
     expect(chooseSubnet(DUMMY_RANGE, taken, () => 0)?.toString()).toBe("10.3.8.0/24");
   });
 
   it("reaches the end of the address space", () => {
     const end = range("255.255.255.0", "255.255.255.252", 30);
     expect(listFreeSubnets(end, [], 100)).toHaveLength(64);
-    expect(listFreeSubnets(end, [prefix("255.255.255.128/25")], 100)).toHaveLength(32);
+    expect(listFreeSubnets(end, [prefixOf("255.255.255.128/25")], 100)).toHaveLength(32);
   });
 
   it("agrees with the slow way", () => {
     const anyTaken = fc
       .tuple(fc.integer({ min: 0, max: 2 ** 12 - 1 }), fc.integer({ min: 18, max: 30 }))
-      .map(([offset, length]) =>
-        Ipv4Prefix.containing(prefix("10.3.0.0/32").address.plus(offset * 4), length),
-      );
+      .map(([offset, length]) => Ipv4Prefix.containing(addressOf("10.3.0.0").plus(offset * 4), length));
     const anyRange = fc
       .tuple(fc.nat(31), fc.nat(31), fc.constantFrom(24, 26, 28))
       .map(([a, b, length]) => range(`10.3.${Math.min(a, b)}.0`, `10.3.${Math.max(a, b)}.0`, length));

@@ -4,6 +4,7 @@ import { MAX_LEASES } from "../../../src/subnet-lease/lease-table.ts";
 import type { LeaseView } from "../../../src/subnet-lease/lease.ts";
 import { MemoryRegistry } from "../../../src/subnet-lease/memory-registry.ts";
 import type { Registry } from "../../../src/subnet-lease/registry.ts";
+import { delegateTo } from "../../support/delegate-registry.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { recordLog } from "../../support/log-lines.ts";
 import type { LogLine } from "../../support/log-lines.ts";
@@ -42,14 +43,7 @@ describe("LeaseFollower", () => {
 
   /** The registry, with the times of its lists written down. */
   function observed(): Registry {
-    return {
-      read: (...args) => registry.read(...args),
-      watch: (...args) => registry.watch(...args),
-      commit: (...args) => registry.commit(...args),
-      grant: (...args) => registry.grant(...args),
-      keepAlive: (...args) => registry.keepAlive(...args),
-      revoke: (...args) => registry.revoke(...args),
-      close: () => registry.close(),
+    return delegateTo(registry, {
       list: async (...args) => {
         lists.push(clock.nowMs());
         mostListsInFlight = Math.max(mostListsInFlight, ++listsInFlight);
@@ -59,7 +53,7 @@ describe("LeaseFollower", () => {
           listsInFlight--;
         }
       },
-    };
+    });
   }
 
   async function follow(onView: (view: LeaseView) => void = (view) => views.push(view)): Promise<void> {
@@ -99,6 +93,12 @@ describe("LeaseFollower", () => {
     );
   const messages = (level: LogLine["level"]): string[] =>
     lines.filter((line) => line.level === level).map((line) => line.msg);
+  /** How many rejections the lines tell of, each for itself or in a summary. */
+  const toldOf = (told: readonly LogLine[]): number =>
+    told.reduce((sum, { keys = { one: 1 } }) => {
+      const counts = Object.values(keys as Record<string, number>);
+      return sum + counts.reduce((a, b) => a + b, 0);
+    }, 0);
   /** Lines an operator sees. */
   const shown = (): LogLine[] => lines.filter((line) => line.level !== "debug");
 
@@ -394,8 +394,56 @@ describe("LeaseFollower", () => {
       const { user, system } = process.cpuUsage(cpu);
       expect(user + system).toBeLessThan(3_000_000); // microseconds; measured 0.3 s
       expect(follower.status.rejected).toEqual({ badKey: 5_000, badValue: 5_000 });
-      expect(shown().length).toBeLessThanOrEqual(8);
+      expect(shown().length).toBeLessThanOrEqual(6); // of them two on the watch
+      await clock.advance(MINUTE_MS);
+      const rejections = shown().filter((line) => line.msg.endsWith("rejected"));
+      expect(toldOf(rejections)).toBe(10_000);
       expect(lastView()).toEqual(["10.244.1.0/24 192.0.2.1"]);
+    });
+
+    it("that goes on and on makes at most four lines a minute, and every write is told of once", async () => {
+      const writes = 3 * 600 - 1; // ten a second, until just before the fourth minute
+      await follow();
+      let revision = 0n;
+      for (let i = 0; i < writes; i++) {
+        const write = { kind: "put", value: `{ ${i}`, etcdLeaseId: 0n } as const;
+        revision = (await registry.commit(key("10.244.1.0-24"), revision, write, never)).header.revision;
+        await clock.advance(100);
+      }
+      expect(shown()).toHaveLength(3 * 4);
+      expect(toldOf(shown())).toBeLessThan(writes);
+      await clock.advance(MINUTE_MS); // nothing more is written: the last ones are summed up in time
+      expect(toldOf(shown())).toBe(writes);
+      await clock.advance(10 * MINUTE_MS);
+      expect(shown()).toHaveLength(3 * 4 + 1);
+    });
+
+    it("is summed up at the end, if the window is not over then", async () => {
+      await follow();
+      for (let i = 0; i < 10; i++) await write("10.244.1.0-24", `{ ${i}`);
+      expect(toldOf(shown())).toBe(4);
+      stop.abort();
+      await running;
+      await clock.advance(0);
+      expect(toldOf(shown())).toBe(10);
+      expect(clock.sleeping).toBe(0);
+    });
+
+    it("of too many leases, over and over, raises one alarm a minute, the last one while it lasts", async () => {
+      const names = Array.from({ length: MAX_LEASES }, (_, i) => `10.${i >> 8}.${i & 255}.0-24`);
+      const put = { kind: "put", value: value(1), etcdLeaseId: 0n } as const;
+      for (const name of names) await registry.commit(key(name), 0n, put, never);
+      await follow();
+      for (let i = 0; i < 5; i++) {
+        await write("10.200.0.0-24", value(2));
+        await remove("10.200.0.0-24");
+      }
+      await write("10.200.0.0-24", value(2));
+      expect(messages("error")).toHaveLength(1);
+      await clock.advance(MINUTE_MS);
+      await write("10.200.0.0-24", value(3));
+      await write("10.200.0.0-24", value(4));
+      expect(messages("error")).toHaveLength(2);
     });
 
     it("of too many leases raises one alarm and displaces no older lease", async () => {

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { OverlayError } from "../../../src/net/overlay-error.ts";
+import { delegateTo } from "../../support/delegate-registry.ts";
 import { flannelValue, KeeperBench, twillValue } from "../../support/keeper-bench.ts";
 
 const SECOND_MS = 1000;
@@ -11,7 +13,7 @@ afterEach(() => bench.registry.close());
 describe("LeaseKeeper.run", () => {
   /** A node that has 10.3.1.0/24 and runs. */
   async function startNode(more: Parameters<KeeperBench["node"]>[2] = {}) {
-    const node = bench.node("us", "1.2.3.4", more);
+    const node = bench.node("us", "192.0.2.4", more);
     await node.acquire();
     const running = node.run();
     let failure: unknown = null;
@@ -71,7 +73,7 @@ describe("LeaseKeeper.run", () => {
     await bench.delete("10.3.1.0/24");
     await node.observe();
     await bench.clock.advance(0);
-    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("1.2.3.4", "us")}`]);
+    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("192.0.2.4", "us")}`]);
     expect(node.states).toEqual(["held 10.3.1.0/24", "held 10.3.1.0/24"]);
     expect(bench.registry.granted).toHaveLength(1);
     node.stop.abort();
@@ -118,7 +120,7 @@ describe("LeaseKeeper.run", () => {
     bench.registry.wipe();
     await node.observe();
     await bench.clock.advance(SECOND_MS);
-    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("1.2.3.4", "us")}`]);
+    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("192.0.2.4", "us")}`]);
     expect(node.keeper.state.kind).toBe("held");
     node.stop.abort();
     await node.running;
@@ -128,7 +130,7 @@ describe("LeaseKeeper.run", () => {
     const node = await startNode();
     await bench.put("10.3.1.0/24", "junk", 86_400);
     await bench.clock.advance(8 * HOUR_MS);
-    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("1.2.3.4", "us")}`]);
+    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("192.0.2.4", "us")}`]);
     expect(node.states.every((state) => state === "held 10.3.1.0/24")).toBe(true);
     node.stop.abort();
     await node.running;
@@ -136,10 +138,10 @@ describe("LeaseKeeper.run", () => {
 
   it("lets an operator turn its lease into a reservation", async () => {
     const node = await startNode();
-    await bench.put("10.3.1.0/24", flannelValue("1.2.3.4"));
+    await bench.put("10.3.1.0/24", flannelValue("192.0.2.4"));
     await node.observe();
     await bench.clock.advance(30 * HOUR_MS);
-    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("1.2.3.4", "us")}`]);
+    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("192.0.2.4", "us")}`]);
     expect((await bench.entry("10.3.1.0/24")).etcdLeaseId).toBe(0n);
     expect(node.states).toEqual(["held 10.3.1.0/24", "held 10.3.1.0/24 reserved"]);
     node.stop.abort();
@@ -147,10 +149,10 @@ describe("LeaseKeeper.run", () => {
   });
 
   it.each([
-    ["another node", twillValue("1.2.3.5", "them"), 'node "them" at 1.2.3.5'],
-    ["another node at our address", twillValue("1.2.3.4", "them"), 'node "them" at 1.2.3.4'],
-    ["a clone of our disk", twillValue("1.2.3.5", "us"), 'node "us" at 1.2.3.5'],
-    ["a flannel node", flannelValue("1.2.3.5"), "a node without id at 1.2.3.5"],
+    ["another node", twillValue("192.0.2.5", "them"), 'node "them" at 192.0.2.5'],
+    ["another node at our address", twillValue("192.0.2.4", "them"), 'node "them" at 192.0.2.4'],
+    ["a clone of our disk", twillValue("192.0.2.5", "us"), 'node "us" at 192.0.2.5'],
+    ["a flannel node", flannelValue("192.0.2.5"), "a node without id at 192.0.2.5"],
   ])("gives way when %s has its subnet, and leases another", async (_, value, holder) => {
     const node = await startNode();
     await bench.put("10.3.1.0/24", value, 86_400);
@@ -158,7 +160,7 @@ describe("LeaseKeeper.run", () => {
     await bench.clock.advance(SECOND_MS);
     expect(await bench.stored()).toEqual([
       `10.3.1.0-24: ${value}`,
-      `10.3.2.0-24: ${twillValue("1.2.3.4", "us")}`,
+      `10.3.2.0-24: ${twillValue("192.0.2.4", "us")}`,
     ]);
     expect(node.states).toEqual([
       "held 10.3.1.0/24",
@@ -172,28 +174,28 @@ describe("LeaseKeeper.run", () => {
 
   it("ends with ERR_SUBNET_TAKEN in mode exit, and leaves nothing of its own", async () => {
     const node = await startNode({ onLost: "exit" });
-    await bench.put("10.3.1.0/24", twillValue("1.2.3.5", "them"), 86_400);
+    await bench.put("10.3.1.0/24", twillValue("192.0.2.5", "them"), 86_400);
     await node.observe();
     await bench.clock.advance(SECOND_MS);
     expect(node.failure()).toMatchObject({
       code: "ERR_SUBNET_TAKEN",
-      message: 'Cannot keep 10.3.1.0/24: node "them" at 1.2.3.5 has the lease on 10.3.1.0/24',
+      message: 'Cannot keep 10.3.1.0/24: node "them" at 192.0.2.5 has the lease on 10.3.1.0/24',
     });
-    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("1.2.3.5", "them")}`]);
+    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("192.0.2.5", "them")}`]);
     expect(bench.registry.revoked).toEqual(bench.registry.granted);
   });
 
   it("yields to an older lease that overlaps its own, not to a younger one", async () => {
-    const unseen = bench.node("us", "1.2.3.4");
+    const unseen = bench.node("us", "192.0.2.4");
     // Compare-and-swap sees one key: a wider lease that lands between our list and our write passes by it.
-    bench.registry.beforeNextCommit = () => bench.put("10.3.0.0/20", flannelValue("1.1.1.1"), 86_400);
+    bench.registry.beforeNextCommit = () => bench.put("10.3.0.0/20", flannelValue("192.0.2.1"), 86_400);
     await unseen.acquire();
     const running = unseen.run();
     await unseen.observe();
     await bench.clock.advance(2 * SECOND_MS);
     expect(unseen.states).toEqual([
       "held 10.3.1.0/24",
-      "lost 10.3.1.0/24: a node without id at 1.1.1.1 has the lease on 10.3.0.0/20",
+      "lost 10.3.1.0/24: a node without id at 192.0.2.1 has the lease on 10.3.0.0/20",
       "held 10.3.16.0/24",
     ]);
     await bench.put("10.3.16.0/20", flannelValue("1.1.1.2"), 86_400);
@@ -222,8 +224,28 @@ describe("LeaseKeeper.run", () => {
     bench.registry.setAvailable(true);
     expect(await bench.stored()).toEqual([]); // it ran out meanwhile
     await bench.clock.advance(6 * SECOND_MS);
-    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("1.2.3.4", "us")}`]);
+    expect(await bench.stored()).toEqual([`10.3.1.0-24: ${twillValue("192.0.2.4", "us")}`]);
     expect(node.states).toEqual(["held 10.3.1.0/24", "held 10.3.1.0/24"]);
+    node.stop.abort();
+    await node.running;
+  });
+
+  it("goes on while a certificate cannot be read, and renews when it can", async () => {
+    let isReadable = true;
+    const registry = delegateTo(bench.registry, {
+      list: async (...args) => {
+        if (!isReadable) throw new OverlayError("ERR_FILE_FAILED", "Cannot read node.crt for TLS to etcd");
+        return await bench.registry.list(...args);
+      },
+    });
+    const node = await startNode({ registry });
+    isReadable = false;
+    await bench.clock.advance(9 * HOUR_MS);
+    expect(node.failure()).toBeNull();
+    expect(node.lines.at(-1)).toMatchObject({ level: "warn", err: { code: "ERR_FILE_FAILED" } });
+    isReadable = true;
+    await bench.clock.advance(5 * SECOND_MS);
+    expect(node.lines.at(-1)).toMatchObject({ msg: "Lease confirmed again" });
     node.stop.abort();
     await node.running;
   });
@@ -233,11 +255,11 @@ describe("LeaseKeeper.run", () => {
     bench.registry.setAvailable(false);
     await bench.clock.advance(25 * HOUR_MS);
     bench.registry.setAvailable(true);
-    await bench.put("10.3.1.0/24", twillValue("1.2.3.5", "them"), 86_400);
+    await bench.put("10.3.1.0/24", twillValue("192.0.2.5", "them"), 86_400);
     await bench.clock.advance(6 * SECOND_MS);
     expect(await bench.stored()).toEqual([
-      `10.3.1.0-24: ${twillValue("1.2.3.5", "them")}`,
-      `10.3.2.0-24: ${twillValue("1.2.3.4", "us")}`,
+      `10.3.1.0-24: ${twillValue("192.0.2.5", "them")}`,
+      `10.3.2.0-24: ${twillValue("192.0.2.4", "us")}`,
     ]);
     node.stop.abort();
     await node.running;
@@ -246,10 +268,10 @@ describe("LeaseKeeper.run", () => {
   it("does not overwrite the node that is faster than its repair", async () => {
     const node = await startNode();
     await bench.delete("10.3.1.0/24");
-    bench.registry.beforeNextCommit = () => bench.put("10.3.1.0/24", twillValue("1.2.3.5", "them"), 86_400);
+    bench.registry.beforeNextCommit = () => bench.put("10.3.1.0/24", twillValue("192.0.2.5", "them"), 86_400);
     await node.observe();
     await bench.clock.advance(SECOND_MS);
-    expect(await bench.stored()).toContain(`10.3.1.0-24: ${twillValue("1.2.3.5", "them")}`);
+    expect(await bench.stored()).toContain(`10.3.1.0-24: ${twillValue("192.0.2.5", "them")}`);
     expect(node.states.at(-1)).toBe("held 10.3.2.0/24");
     node.stop.abort();
     await node.running;
@@ -257,8 +279,8 @@ describe("LeaseKeeper.run", () => {
 
   it("deletes a second lease of its own, and no reservation", async () => {
     const node = await startNode();
-    await bench.put("10.3.7.0/24", twillValue("1.2.3.4", "us"), 86_400);
-    await bench.put("10.3.8.0/24", flannelValue("1.2.3.4"));
+    await bench.put("10.3.7.0/24", twillValue("192.0.2.4", "us"), 86_400);
+    await bench.put("10.3.8.0/24", flannelValue("192.0.2.4"));
     await node.observe();
     await bench.clock.advance(SECOND_MS);
     expect((await bench.stored()).map((line) => line.split(":")[0])).toEqual(["10.3.1.0-24", "10.3.8.0-24"]);

@@ -1,16 +1,9 @@
 /** Short ways to write leases in tests. */
-import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
 import type { LeaseAttributes, SubnetLease } from "../../../src/subnet-lease/lease.ts";
-
-export function prefixOf(text: string): Ipv4Prefix {
-  const parsed = Ipv4Prefix.parse(text);
-  if (parsed === null) throw new Error(`${text} is no prefix`);
-  return parsed;
-}
+import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 export function attributesOf(underlayIp: string, nodeId: string | null): LeaseAttributes {
-  const { address } = prefixOf(`${underlayIp}/32`);
-  return { underlayIp: new Ipv4Address(address.value), underlayIp6: null, backend: { type: "" }, nodeId };
+  return { underlayIp: addressOf(underlayIp), underlayIp6: null, backend: { type: "" }, nodeId };
 }
 
 /** A lease on an etcd lease, written once, unless said otherwise. */

@@ -6,7 +6,8 @@ import type { SubnetLease } from "../../../src/subnet-lease/lease.ts";
 import { parseNetworkConfig } from "../../../src/subnet-lease/network-config.ts";
 import { planAcquisition } from "../../../src/subnet-lease/plan-acquisition.ts";
 import type { AcquisitionInput, NodeIdentity } from "../../../src/subnet-lease/plan-acquisition.ts";
-import { attributesOf, leaseOf, prefixOf } from "./leases.ts";
+import { prefixOf } from "../../support/ipv4.ts";
+import { attributesOf, leaseOf } from "./leases.ts";
 
 const CONFIG = parseNetworkConfig(`{"Network":"10.3.0.0/16","SubnetMin":"10.3.1.0","SubnetMax":"10.3.25.0"}`);
 const { underlayIp: OUR_IP } = attributesOf("192.0.2.10", null);

@@ -1,0 +1,69 @@
+/** What each event of the overlay means for `/readyz`. */
+import type { Clock } from "../../net/clock.ts";
+import type { Ipv4Prefix } from "../../net/ipv4.ts";
+import type { FollowerStatus } from "../../subnet-lease/follow-leases.ts";
+import type { LeaseState } from "../../subnet-lease/lease-state.ts";
+import { NOT_WRITTEN_YET } from "../files/subnet-file-keeper.ts";
+import { subnetOf } from "../overlay/overlay.ts";
+import type { OverlayEvent } from "../overlay/overlay.ts";
+import { Readiness } from "./readiness.ts";
+import { RegistryContact } from "./registry-contact.ts";
+
+export class NodeReadiness {
+  readonly #readiness: Readiness;
+  readonly #contact: RegistryContact;
+  /** The subnet that the backend was last seen open for. */
+  #forwardedSubnet: Ipv4Prefix | null = null;
+
+  /** `onChange` hears of each change of {@link reason}. */
+  constructor(clock: Clock, onChange: (reason: string | null) => void) {
+    this.#readiness = new Readiness("Waiting for the network config in etcd", onChange);
+    this.#readiness.set("subnet-file", NOT_WRITTEN_YET);
+    this.#contact = new RegistryContact(clock);
+  }
+
+  /** Why the agent is not ready, or null when it is. */
+  get reason(): string | null {
+    return this.#readiness.reason;
+  }
+
+  /** The network config is known. */
+  onConfig(): void {
+    this.#readiness.set("start", "Leasing a subnet and reading the leases of the others");
+  }
+
+  onLease(state: LeaseState): void {
+    const subnet = subnetOf(state);
+    const isForwarded = subnet !== null && this.#forwardedSubnet?.equals(subnet) === true;
+    if (!isForwarded) this.#readiness.set("peers", "Forwarding does not run for the subnet yet");
+    this.#readiness.set("lease", leaseProblem(state));
+  }
+
+  onForwarding({ outcome, isComplete }: Extract<OverlayEvent, { kind: "forwarding" }>): void {
+    if (outcome.problem === null) this.#forwardedSubnet = outcome.subnet;
+    if (outcome.problem === null && outcome.subnet !== null && isComplete) this.#readiness.set("start", null);
+    this.#readiness.set("peers", outcome.problem);
+  }
+
+  onSubnetFile(problem: string | null): void {
+    this.#readiness.set("subnet-file", problem);
+  }
+
+  /** Silence has no event: to be called again and again. */
+  onRegistry(follower: Pick<FollowerStatus, "isConnected" | "lastContactMs">): void {
+    this.#readiness.set("registry", this.#contact.problem(follower));
+  }
+}
+
+function leaseProblem(state: LeaseState): string | null {
+  switch (state.kind) {
+    case "none":
+      return "No subnet is leased yet";
+    case "cached":
+      return "etcd has not confirmed the subnet of the last run yet";
+    case "held":
+      return null;
+    case "lost":
+      return `The subnet is lost: ${state.reason}`;
+  }
+}

@@ -1,0 +1,25 @@
+import type { Logger } from "pino";
+import type { Backend } from "../../backends/backend.ts";
+import { createBackend } from "../../backends/backends.ts";
+import { assertCarried } from "../../subnet-lease/network-config.ts";
+import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
+import type { StartPlan } from "../start/start-plan.ts";
+
+/**
+ * The backend that a network config asks for, not open yet: nothing outside the process is touched.
+ * @throws {OverlayError} `ERR_BACKEND_UNKNOWN`, `ERR_CONFIG_INVALID`
+ */
+export async function backendFor(
+  config: NetworkConfig,
+  { underlay, options }: Pick<StartPlan, "underlay" | "options">,
+  log: Logger,
+): Promise<Backend> {
+  assertCarried(config);
+  return await createBackend(config.backendType, {
+    network: config.network,
+    underlay,
+    options: config.backendOptions,
+    sourceCheck: options.sourceCheck,
+    log,
+  });
+}

@@ -1,0 +1,29 @@
+import { signalExitStatus } from "./signal-exit.ts";
+
+/**
+ * Runs `work` so that SIGINT, SIGTERM and a reader of our output that goes away make it clean up after itself; the
+ * exit code then names the signal.
+ */
+export async function interruptible(
+  out: NodeJS.WritableStream,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const controller = new AbortController();
+  const stop = (name: NodeJS.Signals): void => {
+    controller.abort(name); // a further one changes nothing: the first one's reason stays
+  };
+  const stopAtClosedPipe = (): void => stop("SIGPIPE"); // which Node ignores; its trace is a failed write
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  out.on("error", stopAtClosedPipe);
+  try {
+    await work(controller.signal);
+  } catch (err) {
+    if (!controller.signal.aborted) throw err;
+    const name = controller.signal.reason as NodeJS.Signals;
+    process.stderr.write(`twill: interrupted by ${name}, all of the lab is taken down\n`);
+    process.exitCode = signalExitStatus(name);
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+    out.off("error", stopAtClosedPipe);
+  }
+}

@@ -1,0 +1,45 @@
+import type { Backend } from "../../src/backends/backend.ts";
+import type { Ipv4Prefix } from "../../src/net/ipv4.ts";
+import type { PeerSet } from "../../src/peers/peer.ts";
+import type { BackendData } from "../../src/subnet-lease/lease.ts";
+
+/** Stands where the kernel is: writes down what it is told, and fails when it is told to. */
+export class RecordingBackend implements Backend {
+  readonly type = "recording";
+  readonly overheadBytes = 28;
+  readonly calls: string[] = [];
+  failure: Error | null = null;
+  /** While set, every sync waits for it. */
+  gate: Promise<void> | null = null;
+  running = 0;
+  mostRunning = 0;
+
+  advertise(): Promise<BackendData> {
+    return Promise.resolve({ type: "" });
+  }
+
+  open(ownSubnet: Ipv4Prefix): Promise<void> {
+    return this.#call(`open ${ownSubnet.toString()}`);
+  }
+
+  sync(peers: PeerSet): Promise<void> {
+    return this.#call(`sync ${peers.map((one) => one.subnet.toString()).join(" ")}`);
+  }
+
+  readCounters(): Readonly<Record<string, number>> {
+    return {};
+  }
+
+  close(): Promise<void> {
+    this.calls.push("close");
+    return Promise.resolve();
+  }
+
+  async #call(name: string): Promise<void> {
+    this.mostRunning = Math.max(this.mostRunning, ++this.running);
+    this.calls.push(name);
+    await this.gate;
+    this.running--;
+    if (this.failure !== null) throw this.failure;
+  }
+}

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { planLab, plannedPodNamespaces } from "../../../../src/lab/record/lab-plan.ts";
+import type { LabOptions } from "../../../../src/lab/record/lab-plan.ts";
+
+const MAKER = { pid: 4242, startTicks: "123456789" };
+
+function plan(options: Partial<LabOptions>): ReturnType<typeof planLab> {
+  return planLab({ owner: "user", hosts: 2, ...options }, "/run/labs", MAKER);
+}
+
+describe("planLab", () => {
+  it("lists every namespace before one is made", () => {
+    const record = plan({});
+    expect(record).toMatchObject({
+      name: "lab",
+      stage: "making",
+      network: "10.244.0.0/16",
+      underlayMtu: 1500,
+    });
+    expect(record.namespaces).toEqual(["twl-lab-net", "twl-lab-h1", "twl-lab-h2"]);
+    expect(plannedPodNamespaces(record, 2)).toEqual([
+      "twl-lab-h1p1",
+      "twl-lab-h1p2",
+      "twl-lab-h2p1",
+      "twl-lab-h2p2",
+    ]);
+  });
+
+  it("gives each test's lab another name and token", () => {
+    const [one, two] = [plan({ owner: "test" }), plan({ owner: "test" })];
+    expect(one.name).not.toBe(two.name);
+    expect(one.token).not.toBe(two.token);
+  });
+
+  it("names a demo's lab after its process", () => expect(plan({ owner: "demo" }).name).toBe("demo-4242"));
+
+  it("puts the host's name into the path of its subnet file", () => {
+    expect(plan({ subnetFile: "/srv/%h/%h.env" }).hosts.map((host) => host.subnetFile)).toEqual([
+      "/srv/h1/h1.env",
+      "/srv/h2/h2.env",
+    ]);
+    expect(plan({}).hosts[0]?.subnetFile).toBe("/run/labs/lab/h1/subnet.env");
+  });
+
+  it("refuses one subnet file for several hosts, and takes it for one", () => {
+    expect(() => plan({ subnetFile: "/srv/subnet.env" })).toThrow("put %h, the host's name, into");
+    expect(plan({ hosts: 1, subnetFile: "/srv/subnet.env" }).hosts[0]?.subnetFile).toBe("/srv/subnet.env");
+  });
+
+  it.each([
+    { hosts: 0 },
+    { hosts: 51 },
+    { pods: -1 },
+    { underlayMtu: 67 },
+    { underlayMtu: 65_536 },
+    { name: "A" },
+  ])("refuses %j", (options) =>
+    expect(() => plan(options)).toThrow(expect.objectContaining({ code: "ERR_OPTION_INVALID" })),
+  );
+});

@@ -11,6 +11,7 @@ import { formatSubnetFile } from "./files/subnet-file.ts";
 import { describeAgent } from "./health/agent-status.ts";
 import type { HealthSource } from "./health/health-responses.ts";
 import { NodeReadiness } from "./health/node-readiness.ts";
+import { OlderClaimReport } from "./health/older-claim-report.ts";
 import { TaskGroup } from "./loops/task-group.ts";
 import { createOverlay } from "./overlay/overlay.ts";
 import type { Overlay, OverlayDeps, OverlayEvent } from "./overlay/overlay.ts";
@@ -35,6 +36,7 @@ export class AgentNode implements HealthSource {
   readonly #readiness: NodeReadiness;
   readonly #subnetFile: SubnetFileKeeper;
   readonly #saved: SavedState;
+  readonly #olderClaims: OlderClaimReport;
   #overlay: Overlay | null = null;
   #follower: LeaseFollower | null = null;
 
@@ -48,6 +50,7 @@ export class AgentNode implements HealthSource {
       log,
       onOutcome: (problem) => this.#readiness.onSubnetFile(problem),
     });
+    this.#olderClaims = new OlderClaimReport(plan.options.etcdPrefix, log);
     this.#saved = new SavedState(peerCachePath(plan.options), plan.options.etcdPrefix, deps);
   }
 
@@ -126,6 +129,7 @@ export class AgentNode implements HealthSource {
           clock,
           log,
           signal,
+          onWait: (err) => this.#readiness.onConfigWait(err),
         });
         const { network, backendType } = config;
         log.info({ network, backend: backendType }, "Network config read");
@@ -173,6 +177,8 @@ export class AgentNode implements HealthSource {
 
   #look(): void {
     if (this.#follower !== null) this.#readiness.onRegistry(this.#follower.status);
+    if (this.#overlay !== null)
+      this.#readiness.onOlderClaim(this.#olderClaims.problem(this.#overlay.tracker.olderClaim));
   }
 
   #onEvent(event: OverlayEvent): void {

@@ -18,6 +18,7 @@ import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "./process/sto
 import { Supervisor } from "./process/supervisor.ts";
 import { systemClock } from "./process/system-clock.ts";
 import { systemdNotifier } from "./process/systemd.ts";
+import { warnWithoutIpForwarding } from "./start/ip-forwarding.ts";
 import { readStartPlan } from "./start/start-plan.ts";
 
 const EXIT_OK = 0;
@@ -56,6 +57,12 @@ async function runAgent(config: AgentConfig, version: string, parts: ProcessPart
   const flags = flagsWithoutEffect(options, given);
   if (flags.length > 0)
     log.warn({ flags }, "Firewall rules are not managed in this version, flags have no effect");
+  if (config.unknownVariables.length > 0)
+    log.warn(
+      { variables: config.unknownVariables },
+      "Variables are no options of the agent, they have no effect",
+    );
+  await warnWithoutIpForwarding(log);
   const plan = await readStartPlan(options, createIpCommand(), signal);
   for (const reason of plan.rejectedInterfaces) log.info({ reason }, "Underlay interface not chosen");
   const { interfaceName, interfaceIp, publicIp, underlayMtu } = plan.underlay;

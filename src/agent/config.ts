@@ -6,6 +6,7 @@ import { AGENT_OPTIONS } from "./options/agent-options.ts";
 import type { AgentOptionKey, AgentOptions } from "./options/agent-options.ts";
 import { checkOptions } from "./options/check-options.ts";
 import type { OptionDefinition } from "./options/option-kinds.ts";
+import { findUnknownVariables } from "./options/unknown-variables.ts";
 import { usageError } from "./options/usage-error.ts";
 
 /** Variables by name, as `process.env` has them. */
@@ -16,6 +17,8 @@ export interface AgentConfig {
   readonly options: AgentOptions;
   /** Options that were given by flag or variable. */
   readonly given: ReadonlySet<AgentOptionKey>;
+  /** Variables that look like options and are none, fit for a log line. */
+  readonly unknownVariables: readonly string[];
   /** systemd's notification socket (sd_notify(3)), or null. */
   readonly notifySocket: string | null;
   /** systemd expects a sign of life in this time (sd_watchdog_enabled(3)), or null. */
@@ -38,7 +41,8 @@ export function loadAgentConfig(
     if (source !== null) given.add(key);
   }
   const checked = checkOptions(options as AgentOptions);
-  return { options: checked, given, ...readServiceManager(environment) };
+  const unknownVariables = findUnknownVariables(environment);
+  return { options: checked, given, unknownVariables, ...readServiceManager(environment) };
 }
 
 type Definition = OptionDefinition<unknown>;

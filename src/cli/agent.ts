@@ -22,7 +22,7 @@ export function agentCommand(out: NodeJS.WritableStream): Command {
     }
     process.title = PROCESS_TITLE;
     if (config.options.check) {
-      out.write(await (await import("../agent/start/check-start.ts")).checkAgent(config.options));
+      out.write(await (await import("../agent/start/check-start.ts")).checkAgent(config));
       return;
     }
     const { agentProcess } = await import("../agent/agent-process.ts");

@@ -6,8 +6,21 @@ const MAX_SHOWN = 80;
  * escape, so it can neither forge a line nor drive a terminal, and long text is cut.
  */
 export function showUntrusted(text: string): string {
+  return `"${escapeUntrusted(text)}"`;
+}
+
+/** The same without quotes, for a field of a log line: JSON has its own. */
+export function escapeUntrusted(text: string): string {
   const cut = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
-  return `"${cut.replace(/[^\x20-\x7e]|["\\]/g, escapeUnit)}"`;
+  return cut.replace(/[^\x20-\x7e]|["\\]/g, escapeUnit);
+}
+
+/** A value of somebody else's JSON in a message: quotes stand around text only. Undefined is an absent member. */
+export function showUntrustedJson(value: unknown): string {
+  if (value === undefined) return "(absent)";
+  if (typeof value === "string") return showUntrusted(value);
+  // JSON has no word for Infinity, which is what 1e999 reads as.
+  return typeof value === "number" ? String(value) : escapeUntrusted(JSON.stringify(value));
 }
 
 function escapeUnit(unit: string): string {

@@ -3,7 +3,7 @@
  * addresses and prefixes are text, 64-bit numbers are decimal text.
  */
 import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
-import { showUntrusted } from "../net/untrusted-text.ts";
+import { showUntrusted, showUntrustedJson } from "../net/untrusted-text.ts";
 import type { BackendData, JsonValue } from "../subnet-lease/lease.ts";
 import { findInvalidPeer, MAX_PEERS } from "./peer-set.ts";
 import type { Peer, PeerSet } from "./peer.ts";
@@ -82,7 +82,7 @@ class MalformedError extends Error {}
 function readState(json: unknown): CachedState {
   const document = readObject(json, "it");
   if (document.version !== FORMAT_VERSION) {
-    throw new MalformedError(`its version is ${show(document.version)}, not ${FORMAT_VERSION}`);
+    throw new MalformedError(`its version is ${showUntrustedJson(document.version)}, not ${FORMAT_VERSION}`);
   }
   const network = readPrefix(document.network, "network");
   return {
@@ -110,7 +110,7 @@ function readLease(json: unknown, network: Ipv4Prefix): CachedLease {
 
 function readTime(json: unknown): number {
   if (typeof json === "number" && Number.isSafeInteger(json) && json >= 0) return json;
-  throw new MalformedError(`ownLease.expiresAtWallMs ${show(json)} is not a time`);
+  throw new MalformedError(`ownLease.expiresAtWallMs ${showUntrustedJson(json)} is not a time`);
 }
 
 function readMark(json: unknown): RegistryMark {
@@ -122,7 +122,7 @@ function readMark(json: unknown): RegistryMark {
 }
 
 function readPeers(json: unknown): PeerSet {
-  if (!Array.isArray(json)) throw new MalformedError(`peers ${show(json)} is not an array`);
+  if (!Array.isArray(json)) throw new MalformedError(`peers ${showUntrustedJson(json)} is not an array`);
   if (json.length > MAX_PEERS)
     throw new MalformedError(`it has ${json.length} peers, more than ${MAX_PEERS}`);
   const peers = json.map(readPeer);
@@ -152,36 +152,34 @@ function readBackend(json: unknown): BackendData {
 
 function readAddress(json: unknown): Ipv4Address {
   const address = typeof json === "string" ? Ipv4Address.parse(json) : null;
-  if (address === null) throw new MalformedError(`a peer's underlayIp ${show(json)} is not an IPv4 address`);
+  if (address === null)
+    throw new MalformedError(`a peer's underlayIp ${showUntrustedJson(json)} is not an IPv4 address`);
   return address;
 }
 
 function readPrefix(json: unknown, what: string): Ipv4Prefix {
   const prefix = typeof json === "string" ? Ipv4Prefix.parse(json) : null;
-  if (prefix === null) throw new MalformedError(`${what} ${show(json)} is not an IPv4 prefix`);
+  if (prefix === null) throw new MalformedError(`${what} ${showUntrustedJson(json)} is not an IPv4 prefix`);
   return prefix;
 }
 
 function readInteger(json: unknown, max: bigint, what: string): bigint {
   const value = typeof json === "string" && DECIMAL.test(json) ? BigInt(json) : null;
   if (value === null || value > max) {
-    throw new MalformedError(`${what} ${show(json)} is not decimal text from 0 to ${max.toString()}`);
+    throw new MalformedError(
+      `${what} ${showUntrustedJson(json)} is not decimal text from 0 to ${max.toString()}`,
+    );
   }
   return value;
 }
 
 function readText(json: unknown, what: string): string {
   if (typeof json === "string" && json.length <= MAX_TEXT_LENGTH) return json;
-  throw new MalformedError(`${what} ${show(json)} is not text`);
+  throw new MalformedError(`${what} ${showUntrustedJson(json)} is not text`);
 }
 
 function readObject(json: unknown, what: string): Readonly<Record<string, unknown>> {
   if (typeof json === "object" && json !== null && !Array.isArray(json))
     return json as Record<string, unknown>;
-  throw new MalformedError(`${what} is not a JSON object: ${show(json)}`);
-}
-
-/** A value of JSON, or undefined for a member that is not there. */
-function show(json: unknown): string {
-  return json === undefined ? "(absent)" : showUntrusted(JSON.stringify(json));
+  throw new MalformedError(`${what} is not a JSON object: ${showUntrustedJson(json)}`);
 }

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { BoundedLines } from "../net/bounded-lines.ts";
-import { showUntrusted } from "../net/untrusted-text.ts";
+import { escapeUntrusted } from "../net/untrusted-text.ts";
 import type { GuardResult } from "./mass-deletion-guard.ts";
 import { HOLD_MS } from "./mass-deletion-guard.ts";
 import type { PeerChanges } from "./peer-set.ts";
@@ -87,8 +87,8 @@ function rejectionFactsOf({ lease, reason }: RejectedLease): Record<string, stri
     subnet: lease.subnet.toString(),
     reason,
     underlayIp: underlayIp.toString(),
-    ...(nodeId === null ? {} : { nodeId: showUntrusted(nodeId) }),
-    ...(backend.type === "" ? {} : { backend: showUntrusted(backend.type) }),
+    ...(nodeId === null ? {} : { nodeId: escapeUntrusted(nodeId) }),
+    ...(backend.type === "" ? {} : { backend: escapeUntrusted(backend.type) }),
     revision: lease.revision.toString(),
   };
 }

@@ -1,10 +1,11 @@
 /** From what the registry holds to the set of peers that a backend forwards to. */
 import type { Logger } from "pino";
 import type { Clock } from "../net/clock.ts";
-import type { LeaseView } from "../subnet-lease/lease.ts";
+import type { LeaseView, SubnetLease } from "../subnet-lease/lease.ts";
 import type { RegistryMark } from "./cached-state.ts";
 import { guardPeers, startGuard } from "./mass-deletion-guard.ts";
 import type { GuardResult } from "./mass-deletion-guard.ts";
+import { findOlderClaim } from "./older-claim.ts";
 import { PeerLog } from "./peer-log.ts";
 import { findFault, isCarriedBy } from "./peer-rules.ts";
 import type { PeerPlace, SelfIdentity } from "./peer-rules.ts";
@@ -52,6 +53,7 @@ export class PeerTracker {
   #selected: PeerSet = [];
   #rejected: ReadonlyMap<RejectReason, number> = new Map();
   #guarded: GuardResult = { state: startGuard([]), peers: [], held: [], alarm: null, nextCheckMs: null };
+  #olderClaim: SubnetLease | null = null;
   /** The view or who we are has changed since the last selection. */
   #isStale = false;
   /** A view since the last selection was of another registry than the one before. */
@@ -108,6 +110,11 @@ export class PeerTracker {
     return this.#guarded.peers;
   }
 
+  /** The lease that the others forward to in place of ours, because it has our address and is older; or null. */
+  get olderClaim(): SubnetLease | null {
+    return this.#olderClaim;
+  }
+
   /** Where the registry stood at the last view, for the cache. */
   get registryMark(): RegistryMark | null {
     return this.#mark;
@@ -160,6 +167,7 @@ export class PeerTracker {
     const { peers, rejected } = selectPeers(this.#view, this.#self, this.#options.place);
     this.#selected = peers;
     this.#rejected = countByReason(rejected);
+    this.#olderClaim = findOlderClaim(this.#view, this.#self, this.#options.place);
     this.#nextSelectMs = nowMs + MIN_INTERVAL_MS;
     this.#log.logRejected(rejected, nowMs);
   }

@@ -6,13 +6,14 @@ const REMIND_AFTER_MS = 60_000;
 const MAX_LINES = 8;
 
 /**
- * Decides which failures of something that is tried again and again are worth a line: the first, each with
- * another reason than the last, and a reminder once a minute.
+ * Decides which failures of something that is tried again and again are worth a line: the first, each with a
+ * reason that was not told for a minute, and so a reminder once a minute.
  */
 export class FailureLog {
   readonly #clock: Clock;
-  #reason: string | null = null;
-  #lastLineMs = 0;
+  /** When each reason was told, not longer ago than a minute; the newest is the last. */
+  readonly #told = new Map<string, number>();
+  #hasFailed = false;
   #windowStartMs = -Infinity;
   #lines = 0;
 
@@ -27,18 +28,19 @@ export class FailureLog {
       this.#windowStartMs = nowMs;
       this.#lines = 0;
     }
-    const isNew = reason !== this.#reason || nowMs - this.#lastLineMs >= REMIND_AFTER_MS;
-    if (!isNew || this.#lines >= MAX_LINES) return false;
-    this.#reason = reason;
-    this.#lastLineMs = nowMs;
+    for (const [told, atMs] of this.#told) if (nowMs - atMs >= REMIND_AFTER_MS) this.#told.delete(told);
+    if (this.#told.has(reason) || this.#lines >= MAX_LINES) return false;
+    this.#told.set(reason, nowMs);
+    this.#hasFailed = true;
     this.#lines++;
     return true;
   }
 
   /** It worked: the next failure is a first one. True when failures went before. */
   clear(): boolean {
-    const hadFailed = this.#reason !== null;
-    this.#reason = null;
+    const hadFailed = this.#hasFailed;
+    this.#hasFailed = false;
+    this.#told.clear();
     return hadFailed;
   }
 }

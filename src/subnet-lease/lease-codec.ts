@@ -11,7 +11,7 @@
 import { posix } from "node:path";
 import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import { Ipv6Address, Ipv6Prefix } from "../net/ipv6.ts";
-import { showUntrusted } from "../net/untrusted-text.ts";
+import { showUntrustedJson } from "../net/untrusted-text.ts";
 import { foldMembers } from "./go-json.ts";
 import type { JsonValue, LeaseAttributes } from "./lease.ts";
 
@@ -144,16 +144,20 @@ function isDeeperThan(value: JsonValue, levels: number): boolean {
 
 function readAttributes(members: ReadonlyMap<string, JsonValue>): LeaseValueResult {
   const underlayIp = readAddress(members.get("publicip"), (text) => Ipv4Address.parse(text));
-  if (underlayIp === null) return refuse(`PublicIP ${show(members.get("publicip"))} is not an IPv4 address`);
+  if (underlayIp === null)
+    return refuse(`PublicIP ${showUntrustedJson(members.get("publicip"))} is not an IPv4 address`);
   const publicIp6 = members.get("publicipv6") ?? null;
   const underlayIp6 = readAddress(publicIp6, (text) => Ipv6Address.parse(text));
   if (publicIp6 !== null && underlayIp6 === null)
-    return refuse(`PublicIPv6 ${show(publicIp6)} is not an IPv6 address`);
+    return refuse(`PublicIPv6 ${showUntrustedJson(publicIp6)} is not an IPv6 address`);
   const type = readWord(members.get("backendtype"), MAX_BACKEND_TYPE_LENGTH);
   if (type === null)
-    return refuse(`BackendType ${show(members.get("backendtype"))} is not a short printable word`);
+    return refuse(
+      `BackendType ${showUntrustedJson(members.get("backendtype"))} is not a short printable word`,
+    );
   const nodeId = readWord(members.get("nodeid"), MAX_NODE_ID_LENGTH);
-  if (nodeId === null) return refuse(`NodeID ${show(members.get("nodeid"))} is not a short printable word`);
+  if (nodeId === null)
+    return refuse(`NodeID ${showUntrustedJson(members.get("nodeid"))} is not a short printable word`);
   const data = members.get("backenddata");
   const v6Data = members.get("backendv6data");
   const backend = {
@@ -177,8 +181,4 @@ function readWord(member: JsonValue | undefined, maxLength: number): string | nu
   return typeof member === "string" && member.length <= maxLength && PRINTABLE_ASCII.test(member)
     ? member
     : null;
-}
-
-function show(member: JsonValue | undefined): string {
-  return member === undefined ? "(absent)" : showUntrusted(JSON.stringify(member));
 }

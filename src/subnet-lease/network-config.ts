@@ -5,17 +5,10 @@
 import type { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import type { Ipv6Address, Ipv6Prefix } from "../net/ipv6.ts";
 import { OverlayError } from "../net/overlay-error.ts";
-import { showUntrusted } from "../net/untrusted-text.ts";
+import { showUntrusted, showUntrustedJson } from "../net/untrusted-text.ts";
 import { foldMembers, isJsonObject } from "./go-json.ts";
 import type { JsonValue } from "./lease.ts";
-import {
-  completeRange,
-  configError,
-  IPV4_FAMILY,
-  IPV6_FAMILY,
-  readGivenRange,
-  showJson,
-} from "./subnet-range.ts";
+import { completeRange, configError, IPV4_FAMILY, IPV6_FAMILY, readGivenRange } from "./subnet-range.ts";
 import type { SubnetRange } from "./subnet-range.ts";
 
 /** Of a network config without `Backend`. */
@@ -84,7 +77,7 @@ function readMembers(text: string): Map<string, JsonValue> {
   if (members === null) {
     throw new OverlayError(
       "ERR_CONFIG_INVALID",
-      `Cannot use the network config: ${showJson(json)} is not a JSON object`,
+      `Cannot use the network config: ${showUntrustedJson(json)} is not a JSON object`,
     );
   }
   return members;
@@ -92,7 +85,8 @@ function readMembers(text: string): Map<string, JsonValue> {
 
 function readSwitch(members: ReadonlyMap<string, JsonValue>, member: string, byDefault: boolean): boolean {
   const value = members.get(member.toLowerCase()) ?? byDefault;
-  if (typeof value !== "boolean") throw configError(member, `${showJson(value)} is neither true nor false`);
+  if (typeof value !== "boolean")
+    throw configError(member, `${showUntrustedJson(value)} is neither true nor false`);
   return value;
 }
 
@@ -100,8 +94,10 @@ function readBackend(backend: JsonValue | undefined): Pick<NetworkConfig, "backe
   const backendOptions = Object.create(null) as Record<string, JsonValue>;
   if (backend === undefined) return { backendType: DEFAULT_BACKEND, backendOptions };
   if (backend === null) return { backendType: "", backendOptions };
-  if (!isJsonObject(backend)) throw configError("Backend", `${showJson(backend)} is not a JSON object`);
+  if (!isJsonObject(backend))
+    throw configError("Backend", `${showUntrustedJson(backend)} is not a JSON object`);
   const type = foldMembers(backend)?.get("type") ?? "";
-  if (typeof type !== "string") throw configError("Backend.Type", `${showJson(type)} is not a string`);
+  if (typeof type !== "string")
+    throw configError("Backend.Type", `${showUntrustedJson(type)} is not a string`);
   return { backendType: type.toLowerCase(), backendOptions: Object.assign(backendOptions, backend) };
 }

@@ -141,7 +141,8 @@ function problemOf(lease: SubnetLease, { list, config, identity }: AcquisitionIn
   return isOverlapped ? "overlaps an older lease" : null;
 }
 
-function isInRange(subnet: Ipv4Prefix, config: AcquisitionInput["config"]): boolean {
+/** Whether a node may lease this subnet under this config. */
+export function isInRange(subnet: Ipv4Prefix, config: AcquisitionInput["config"]): boolean {
   const base = subnet.address.value;
   return (
     subnet.length === config.subnetLength && config.subnetMin.value <= base && base <= config.subnetMax.value

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { BoundedLines } from "../net/bounded-lines.ts";
 import type { Clock } from "../net/clock.ts";
-import { showUntrusted } from "../net/untrusted-text.ts";
+import { escapeUntrusted } from "../net/untrusted-text.ts";
 import { MAX_LEASES } from "./lease-table.ts";
 import type { Rejection } from "./lease-table.ts";
 
@@ -66,5 +66,5 @@ export class RejectionLog {
 }
 
 function factsOf({ key, modRevision, reason, detail }: Rejection): Record<string, string> {
-  return { key: showUntrusted(key), modRevision: modRevision.toString(), reason, detail };
+  return { key: escapeUntrusted(key), modRevision: modRevision.toString(), reason, detail };
 }

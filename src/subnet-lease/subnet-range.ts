@@ -2,7 +2,7 @@
 import { OverlayError } from "../net/overlay-error.ts";
 import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import { Ipv6Address, Ipv6Prefix } from "../net/ipv6.ts";
-import { showUntrusted } from "../net/untrusted-text.ts";
+import { showUntrustedJson } from "../net/untrusted-text.ts";
 import type { JsonValue } from "./lease.ts";
 
 /** Which subnets a node may lease: every `subnetLength` prefix from `subnetMin` up to and including `subnetMax`. */
@@ -121,22 +121,15 @@ export function readGivenRange<A extends Address, P extends Prefix<A>>(
     const value = members.get(member.toLowerCase());
     if (value === undefined) return null;
     const parsed = typeof value === "string" ? parse(value) : null;
-    if (parsed === null) throw configError(member, `${showJson(value)} is not ${kind}`);
+    if (parsed === null) throw configError(member, `${showUntrustedJson(value)} is not ${kind}`);
     return parsed;
   }
-}
-
-/** A value of the config in a message. */
-export function showJson(value: JsonValue): string {
-  if (typeof value === "string") return showUntrusted(value);
-  // JSON has no word for Infinity, which is what 1e999 reads as.
-  return typeof value === "number" ? String(value) : showUntrusted(JSON.stringify(value)).slice(1, -1);
 }
 
 function readLength(members: ReadonlyMap<string, JsonValue>, member: string): number {
   const value = members.get(member.toLowerCase()) ?? 0;
   if (typeof value !== "number" || !Number.isInteger(value) || value < 0) {
-    throw configError(member, `${showJson(value)} is not a whole number of bits`);
+    throw configError(member, `${showUntrustedJson(value)} is not a whole number of bits`);
   }
   return value;
 }

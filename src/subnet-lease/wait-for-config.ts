@@ -11,6 +11,8 @@ import type { Registry } from "./registry.ts";
 const RETRY_AFTER_MS = 1000;
 /** A config has a few hundred bytes; etcd would store 1.5 MiB. */
 const MAX_CONFIG_BYTES = 65_536;
+/** The shortest that works, for whoever has written none yet. */
+const EXAMPLE_CONFIG = '{"Network":"10.244.0.0/16"}';
 
 /** What the wait for the network config needs. */
 export interface WaitForConfigOptions {
@@ -20,6 +22,8 @@ export interface WaitForConfigOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** Hears of every attempt that has failed and will be made again. */
+  readonly onWait?: (err: OverlayError) => void;
 }
 
 /**
@@ -27,7 +31,7 @@ export interface WaitForConfigOptions {
  * @throws {OverlayError} `ERR_REGISTRY_DENIED` when the very first attempt is refused: waiting helps nobody then
  */
 export async function waitForNetworkConfig(options: WaitForConfigOptions): Promise<NetworkConfig> {
-  const { registry, prefix, clock, log, signal } = options;
+  const { registry, prefix, clock, log, signal, onWait } = options;
   const failures = new FailureLog(clock);
   for (let isFirst = true; ; isFirst = false) {
     try {
@@ -36,6 +40,7 @@ export async function waitForNetworkConfig(options: WaitForConfigOptions): Promi
       signal.throwIfAborted();
       if (!(err instanceof OverlayError)) throw err;
       if (isFirst && err.code === "ERR_REGISTRY_DENIED") throw err;
+      onWait?.(err);
       if (failures.isNews(err.message)) {
         log.error({ err, ...err.fields }, "Cannot read the network config, will retry every second");
       }
@@ -58,7 +63,8 @@ export async function readNetworkConfig(
   if (entry === null) {
     throw new OverlayError(
       "ERR_CONFIG_MISSING",
-      `Cannot read the network config: key ${key} does not exist`,
+      `Cannot read the network config: key ${key} does not exist; ` +
+        `write it with etcdctl put ${key} '${EXAMPLE_CONFIG}', or check --etcd-prefix`,
       { key },
     );
   }

@@ -71,7 +71,7 @@ describe("endpoints", () => {
     const failure = await failureOf(open({ endpoints: [`http://127.0.0.1:${port}`] }).list("/", never));
     const address = `127.0.0.1:${port}`;
     expect(failure.message).toBe(
-      `Cannot list keys: etcd at ${address} is unavailable: "connect ECONNREFUSED ${address}"`,
+      `Cannot list keys under /: etcd at ${address} is unavailable: "connect ECONNREFUSED ${address}", is --etcd-endpoints right?`,
     );
   });
 
@@ -104,7 +104,7 @@ describe("silence", () => {
     const failures = await Promise.all(calls.map(failureOf));
     expect(systemClock.nowMs() - startMs).toBeLessThan(900);
     expect(failures.map((failure) => failure.code)).toEqual(calls.map(() => "ERR_REGISTRY_UNAVAILABLE"));
-    expect(failures[0]?.message).toMatch(/^Cannot read a key: etcd at \S+ gave no answer within 400 ms$/);
+    expect(failures[0]?.message).toMatch(/^Cannot read \/a: etcd at \S+ gave no answer within 400 ms$/);
     server.resume();
     await eventually(() => registry.read("/a", never));
   });

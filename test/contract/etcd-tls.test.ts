@@ -46,7 +46,10 @@ describe("TLS", () => {
     const tls = { caFile: files(ca).certFile, ...files(own) };
     expect((await open({ endpoints: [strict.url], tls }).list("/", never)).entries).toEqual([]);
     const without = open({ endpoints: [strict.url], tls: { ...NO_TLS, caFile: files(ca).certFile } });
-    expect((await failureOf(without.list("/", never))).code).toBe("ERR_REGISTRY_UNAVAILABLE");
+    expect(await failureOf(without.list("/", never))).toMatchObject({
+      code: "ERR_REGISTRY_UNAVAILABLE",
+      message: expect.stringMatching(/give --etcd-certfile and --etcd-keyfile$/) as string,
+    });
   });
 
   it("trusts neither another CA nor, without one, the server's own word", async () => {
@@ -55,7 +58,9 @@ describe("TLS", () => {
         open({ endpoints: [server.url], tls: { ...NO_TLS, caFile } }).list("/", never),
       );
       expect(failure.code).toBe("ERR_REGISTRY_UNAVAILABLE");
-      expect(failure.message).toMatch(/certificate/);
+      expect(failure.message).toMatch(
+        /"[^"]+", its certificate is not trusted: give its CA with --etcd-cafile$/,
+      );
     }
   });
 
@@ -73,6 +78,14 @@ describe("TLS", () => {
     await using plain = await EtcdServer.start();
     const tls = { caFile: files(ca).certFile, ...files(own) };
     expect((await open({ endpoints: [plain.url], tls }).list("/", never)).entries).toEqual([]);
+  });
+
+  it("asks whether the scheme is right when one side speaks TLS and the other does not", async () => {
+    await using plain = await EtcdServer.start();
+    for (const url of [server.url.replace("https", "http"), plain.url.replace("http", "https")]) {
+      const failure = await failureOf(open({ endpoints: [url] }).list("/", never));
+      expect(failure.message).toMatch(/, is it http:\/\/ or https:\/\/\?$/);
+    }
   });
 
   it("says which file it cannot read", async () => {

@@ -32,7 +32,7 @@ export async function readNodeId(stateDir: string): Promise<string | null> {
     text = await readFile(path, "utf8");
   } catch (err) {
     if (hasErrorCode(err, "ENOENT")) return null;
-    throw fileError(`Cannot read the node id in ${path}`, path, err);
+    throw fileError(`Cannot read the node id in ${path}`, path, err, "--state-dir");
   }
   const id = text.trim();
   if (NODE_ID_TEXT.test(id)) return id;
@@ -59,7 +59,7 @@ export async function ensureNodeId(stateDir: string): Promise<string> {
     await syncDirectory(stateDir);
   } catch (err) {
     const other = hasErrorCode(err, "EEXIST") ? await readNodeId(stateDir) : null;
-    if (other === null) throw fileError(`Cannot store a node id in ${path}`, path, err);
+    if (other === null) throw fileError(`Cannot store a node id in ${path}`, path, err, "--state-dir");
     return other;
   } finally {
     await rm(temporary, { force: true }).catch(() => undefined);

@@ -41,7 +41,7 @@ function openLockFile(runDir: string, path: string): number {
     mkdirSync(runDir, { recursive: true });
     return openSync(path, OPEN_FLAGS, 0o600);
   } catch (err) {
-    throw fileError(`Cannot lock ${path}`, path, err);
+    throw fileError(`Cannot lock ${path}`, path, err, "--run-dir");
   }
 }
 

@@ -1,6 +1,7 @@
 /** What each event of the overlay means for `/readyz`. */
 import type { Clock } from "../../net/clock.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
+import type { ErrorCode, OverlayError } from "../../net/overlay-error.ts";
 import type { FollowerStatus } from "../../subnet-lease/follow-leases.ts";
 import type { LeaseState } from "../../subnet-lease/lease-state.ts";
 import { NOT_WRITTEN_YET } from "../files/subnet-file-keeper.ts";
@@ -12,12 +13,14 @@ import { RegistryContact } from "./registry-contact.ts";
 export class NodeReadiness {
   readonly #readiness: Readiness;
   readonly #contact: RegistryContact;
+  /** etcd has answered, if only that there is no config. */
+  #hasAnswered = false;
   /** The subnet that the backend was last seen open for. */
   #forwardedSubnet: Ipv4Prefix | null = null;
 
   /** `onChange` hears of each change of {@link reason}. */
   constructor(clock: Clock, onChange: (reason: string | null) => void) {
-    this.#readiness = new Readiness("Waiting for the network config in etcd", onChange);
+    this.#readiness = new Readiness("Waiting for the network config: etcd has not answered yet", onChange);
     this.#readiness.set("subnet-file", NOT_WRITTEN_YET);
     this.#contact = new RegistryContact(clock);
   }
@@ -25,6 +28,12 @@ export class NodeReadiness {
   /** Why the agent is not ready, or null when it is. */
   get reason(): string | null {
     return this.#readiness.reason;
+  }
+
+  /** An attempt to read the network config has failed. */
+  onConfigWait({ code }: OverlayError): void {
+    this.#hasAnswered ||= code !== "ERR_REGISTRY_UNAVAILABLE";
+    this.#readiness.set("start", waitReason(code, this.#hasAnswered));
   }
 
   /** The network config is known. */
@@ -45,6 +54,11 @@ export class NodeReadiness {
     this.#readiness.set("peers", outcome.problem);
   }
 
+  /** `problem` says which older lease has our address. */
+  onOlderClaim(problem: string | null): void {
+    this.#readiness.set("address", problem);
+  }
+
   onSubnetFile(problem: string | null): void {
     this.#readiness.set("subnet-file", problem);
   }
@@ -52,6 +66,17 @@ export class NodeReadiness {
   /** Silence has no event: to be called again and again. */
   onRegistry(follower: Pick<FollowerStatus, "isConnected" | "lastContactMs">): void {
     this.#readiness.set("registry", this.#contact.problem(follower));
+  }
+}
+
+function waitReason(code: ErrorCode, hasAnswered: boolean): string {
+  switch (code) {
+    case "ERR_REGISTRY_UNAVAILABLE":
+      return `Waiting for the network config: etcd ${hasAnswered ? "does not answer" : "has not answered yet"}`;
+    case "ERR_CONFIG_INVALID":
+      return "Waiting for a valid network config in etcd";
+    default:
+      return "Waiting for the network config in etcd";
   }
 }
 

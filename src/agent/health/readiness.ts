@@ -4,11 +4,12 @@
  * What can stand in the way, the most telling first:
  * - `start`: the start-up is not done, the reason says which step it is at
  * - `lease`: the own subnet is not ours at the moment
+ * - `address`: peers send to an older lease that has our address
  * - `peers`: the last sync of the backend failed
  * - `subnet-file`: the file could not be written
  * - `registry`: nothing was heard of etcd for too long
  */
-export const OBSTACLES = ["start", "lease", "peers", "subnet-file", "registry"] as const;
+export const OBSTACLES = ["start", "lease", "address", "peers", "subnet-file", "registry"] as const;
 export type Obstacle = (typeof OBSTACLES)[number];
 
 /** The obstacles that stand now. */

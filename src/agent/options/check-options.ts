@@ -1,4 +1,5 @@
 import { showUntrusted } from "../../net/untrusted-text.ts";
+import { checkEtcdOptions } from "../../subnet-lease/etcd/etcd-options.ts";
 import { AGENT_OPTIONS } from "./agent-options.ts";
 import type { AgentOptionKey, AgentOptions } from "./agent-options.ts";
 import { MAX_SOCKET_PATH_BYTES, agentSocketPath } from "./agent-socket.ts";
@@ -29,6 +30,9 @@ export function checkOptions(options: AgentOptions): AgentOptions {
     );
   }
   checkPairs(options);
+  // The endpoints only: TLS files are read, and so judged, at the start.
+  const tls = { caFile: null, certFile: null, keyFile: null };
+  checkEtcdOptions({ endpoints: options.etcdEndpoints, login: null, tls });
   checkSocketPath(options.runDir);
   return options;
 }

@@ -1,6 +1,6 @@
 /** What the `Backend` object of the network config may say to the udp backend. */
 import { OverlayError } from "../../net/overlay-error.ts";
-import { showUntrusted } from "../../net/untrusted-text.ts";
+import { showUntrustedJson } from "../../net/untrusted-text.ts";
 import type { JsonValue } from "../../subnet-lease/lease.ts";
 
 /** flannel's port of old; every node of the overlay uses the same. */
@@ -29,6 +29,6 @@ function checkPort(value: JsonValue): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MAX_PORT) return value;
   throw new OverlayError(
     "ERR_CONFIG_INVALID",
-    `Cannot use the udp backend: Backend.Port must be an integer from 1 to ${MAX_PORT}, got ${showUntrusted(JSON.stringify(value))}`,
+    `Cannot use the udp backend: Backend.Port must be an integer from 1 to ${MAX_PORT}, got ${showUntrustedJson(value)}`,
   );
 }

@@ -5,8 +5,29 @@ import { showUntrusted } from "../../net/untrusted-text.ts";
 
 /** `CODE NAME: details`, the message of a gRPC error; etcd3 keeps it but drops the fields. */
 const GRPC_MESSAGE = /^(\d{1,2}) [A-Z_]+: ([\s\S]*)$/;
-/** gRPC's frame around the error of the socket or of TLS, which is what people need to see. */
-const CONNECT_FRAME = /^No connection established\. Last error: (?:Error: )?|\. Resolution note: $/g;
+/**
+ * What surrounds the error of the socket or of TLS, which is what people need to see: gRPC's frame and time (which
+ * would make the same failure a new one each time), Node's advice about itself, OpenSSL's source lines.
+ */
+const FRAMES = [
+  /^No connection established\. Last error: (?:Error(?: \[\w+\])?: )?|\. Resolution note: $/g,
+  /\s*\(\d{4}-\d\d-\d\dT[0-9:.]+Z\)$/g,
+  /; if the root CA is installed locally[\s\S]*$/g,
+  /^[0-9A-F]+:error:[0-9A-F]+:[^:]*:[^:]*:|(?<=\balert [a-z ]+):[\s\S]*$/g,
+];
+/** What an operator can do about an etcd that cannot be reached, by the words of Node.js, gRPC or OpenSSL. */
+const ADVICE: readonly (readonly [words: RegExp, advice: string])[] = [
+  [
+    /unable to (?:verify|get)|self[- ]signed certificate/,
+    "its certificate is not trusted: give its CA with --etcd-cafile",
+  ],
+  [
+    /alert (?:bad certificate|certificate required)/,
+    "it asks for a client certificate: give --etcd-certfile and --etcd-keyfile",
+  ],
+  [/^Failed to connect$|before secure TLS|wrong version number|packet length/, "is it http:// or https://?"],
+  [/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|Name resolution failed/, "is --etcd-endpoints right?"],
+];
 const PERMISSION_DENIED = "7";
 const UNAUTHENTICATED = "16";
 
@@ -30,7 +51,8 @@ export function registryError(action: string, address: string, cause: unknown): 
   if (cause instanceof OverlayError) return cause;
   const [, status = "", details = textOf(cause)] = GRPC_MESSAGE.exec(textOf(cause)) ?? [];
   const code = codeOf(status, details);
-  const message = `Cannot ${action}: etcd at ${address} ${stateOf(code)}: ${showUntrusted(details.replaceAll(CONNECT_FRAME, ""))}`;
+  const reason = FRAMES.reduce((text, frame) => text.replaceAll(frame, ""), details);
+  const message = `Cannot ${action}: etcd at ${address} ${stateOf(code)}: ${showUntrusted(reason)}${adviceOn(reason)}`;
   return new OverlayError(code, message, { etcdAddress: address }, { cause });
 }
 
@@ -62,6 +84,11 @@ function codeOf(status: string, details: string): ErrorCode {
   const isDenied =
     status === PERMISSION_DENIED || status === UNAUTHENTICATED || includesAny(details, DENIED_TEXTS);
   return isDenied ? "ERR_REGISTRY_DENIED" : "ERR_REGISTRY_UNAVAILABLE";
+}
+
+function adviceOn(reason: string): string {
+  const [, advice] = ADVICE.find(([words]) => words.test(reason)) ?? [];
+  return advice === undefined ? "" : `, ${advice}`;
 }
 
 function stateOf(code: ErrorCode): string {

@@ -52,10 +52,10 @@ export interface TlsCredentials {
 export function checkEtcdOptions(options: EtcdOptions): EtcdTarget {
   const endpoints = options.endpoints.map(parseEndpoint);
   const [first, ...rest] = endpoints;
-  if (first === undefined) throw invalid("Cannot reach etcd: the list of endpoints is empty");
+  if (first === undefined) throw invalid("Cannot use --etcd-endpoints: the list is empty");
   if (!first.isTls && rest.some((endpoint) => endpoint.isTls)) {
     throw invalid(
-      `Cannot reach etcd: endpoints mix http and https, and the first, ${first.address}, is http`,
+      `Cannot use --etcd-endpoints: it mixes http and https, and the first, ${first.address}, is http`,
     );
   }
   const { certFile, keyFile } = options.tls;
@@ -88,7 +88,7 @@ function parseEndpoint(text: string): { readonly address: string; readonly isTls
   const [, scheme = "http", host = "", port = String(DEFAULT_CLIENT_PORT)] = match ?? [];
   const isHostValid = !host.startsWith("[") || isIPv6(host.slice(1, -1));
   if (match === null || !isHostValid || Number(port) < 1 || Number(port) > MAX_PORT) {
-    throw invalid(`Cannot reach etcd: endpoint ${hideLogin(text)} is not http(s)://host:port`);
+    throw invalid(`Cannot use --etcd-endpoints: ${hideLogin(text)} is not http(s)://host:port`);
   }
   return { address: `${host}:${port}`, isTls: scheme === "https" };
 }

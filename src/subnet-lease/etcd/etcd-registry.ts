@@ -31,14 +31,14 @@ class EtcdRegistry implements Registry {
   }
 
   read(key: string, signal: AbortSignal): Promise<{ entry: RegistryEntry | null; header: RegistryHeader }> {
-    return this.#session.ask("read a key", signal, async ({ etcd }, options) => {
+    return this.#session.ask(`read ${key}`, signal, async ({ etcd }, options) => {
       const answer = await etcd.kv.range({ key: Buffer.from(key) }, options);
       return { entry: readFirstEntry(answer), header: readHeader(answer.header) };
     });
   }
 
   list(prefix: string, signal: AbortSignal): Promise<{ entries: RegistryEntry[]; header: RegistryHeader }> {
-    return this.#session.ask("list keys", signal, async ({ etcd }, options) => {
+    return this.#session.ask(`list keys under ${prefix}`, signal, async ({ etcd }, options) => {
       const answer = await etcd.kv.range(prefixRange(prefix), options);
       return { entries: answer.kvs.map(readEntry), header: readHeader(answer.header) };
     });

@@ -180,6 +180,11 @@ describe("loadAgentConfig", () => {
     expect(() => load([], { TWILL_SOURCE_CHECK: "loose" })).toThrow(/Cannot use TWILL_SOURCE_CHECK: "loose"/);
   });
 
+  it("keeps the names of variables that are no option", () => {
+    const { unknownVariables } = load([], { FLANNELD_IFACES: "eth0", FLANNELD_IFACE: "eth0" });
+    expect(unknownVariables).toEqual(["FLANNELD_IFACES, did you mean FLANNELD_IFACE?"]);
+  });
+
   it("does not look at FLANNELD_VERSION", () => {
     expect(load([], { FLANNELD_VERSION: "true" }).options.version).toBe(false);
   });
@@ -201,6 +206,11 @@ describe("loadAgentConfig", () => {
     [["--etcd-username=u", "--etcd-password=p", "--etcd-password-file=/f"], /Cannot use both/],
     [["--etcd-certfile=/c"], /--etcd-keyfile without each other/],
     [["--etcd-endpoints=http://user:pass@192.0.2.1:2379"], /an endpoint holds a user/],
+    [
+      ["--etcd-endpoints=ftp://192.0.2.1:2379"],
+      /--etcd-endpoints: "ftp:\/\/192.0.2.1:2379" is not http\(s\):\/\/host:port$/,
+    ],
+    [["--etcd-endpoints=http://192.0.2.1,https://192.0.2.2"], /--etcd-endpoints: it mixes http and https/],
   ])("refuses %j, which do not go together", (args, message) => {
     expect(() => load(args)).toThrow(message);
   });

@@ -22,7 +22,7 @@ describe("parseUdpOptions", () => {
     expect(() => parse(`{"Port":${value}}`)).toThrow(
       expect.objectContaining({
         code: "ERR_CONFIG_INVALID",
-        message: expect.stringContaining("Backend.Port must be an integer from 1 to 65535, got ") as string,
+        message: `Cannot use the udp backend: Backend.Port must be an integer from 1 to 65535, got ${value}`,
       }),
     );
   });

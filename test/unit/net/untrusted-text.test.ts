@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { showUntrusted } from "../../../src/net/untrusted-text.ts";
+import { escapeUntrusted, showUntrusted, showUntrustedJson } from "../../../src/net/untrusted-text.ts";
 
 /** Any UTF-16 unit, also half a surrogate pair. */
 const anyUnit = fc.nat(0xffff).map((code) => String.fromCharCode(code));
@@ -39,4 +39,25 @@ describe("showUntrusted", () => {
       }),
     );
   });
+});
+
+describe("escapeUntrusted", () => {
+  it.each([
+    ["10.244.1.0-24", "10.244.1.0-24"],
+    ["a\nlevel=error\u001b[2J", String.raw`a\u000alevel=error\u001b[2J`],
+    ["x".repeat(81), `${"x".repeat(80)}...`],
+  ])("makes %j into %s, without quotes", (text, escaped) => expect(escapeUntrusted(text)).toBe(escaped));
+});
+
+describe("showUntrustedJson", () => {
+  it.each([
+    ["8285", '"8285"'],
+    ["a\nb", String.raw`"a\u000ab"`],
+    [8285, "8285"],
+    [Infinity, "Infinity"],
+    [null, "null"],
+    [true, "true"],
+    [[1], "[1]"],
+    [undefined, "(absent)"],
+  ])("shows %j as %s: only text has quotes", (value, shown) => expect(showUntrustedJson(value)).toBe(shown));
 });

@@ -269,6 +269,18 @@ describe("PeerTracker.status", () => {
   });
 });
 
+describe("PeerTracker.olderClaim", () => {
+  it("is the lease that peers prefer to ours, until one of both is gone", async () => {
+    const ours = lease("10.244.0.0/24", "192.0.2.10", { nodeId: "node-self", createRevision: 20 });
+    const stale = lease("10.244.9.0/24", "192.0.2.10", { nodeId: "node-b", createRevision: 10 });
+    expect(tracker.olderClaim).toBeNull();
+    await observe([ours, stale]);
+    expect(tracker.olderClaim).toBe(stale);
+    await observe([ours]);
+    expect(tracker.olderClaim).toBeNull();
+  });
+});
+
 describe("the log of a PeerTracker", () => {
   it("has a line for each peer that comes, changes and goes", async () => {
     await observe(leases(1));
@@ -307,8 +319,8 @@ describe("the log of a PeerTracker", () => {
         subnet: "10.244.1.0/24",
         reason: "next-hop-invalid",
         underlayIp: "127.0.0.1",
-        nodeId: '"node-b"',
-        backend: '"vxlan"',
+        nodeId: "node-b",
+        backend: "vxlan",
         revision: "30",
       },
     ]);
@@ -364,7 +376,7 @@ describe("the log of a PeerTracker", () => {
   it("lets no lease forge a line or drive a terminal", async () => {
     await observe([lease("10.244.1.0/24", "127.0.0.1", { nodeId: "x\n\u009b2J", type: '"\u001b[2J' })]);
     expect(record.lines).toMatchObject([
-      { nodeId: String.raw`"x\u000a\u009b2J"`, backend: String.raw`"\"\u001b[2J"` },
+      { nodeId: String.raw`x\u000a\u009b2J`, backend: String.raw`\"\u001b[2J` },
     ]);
   });
 

@@ -15,6 +15,17 @@ describe("FailureLog", () => {
     expect(told).toEqual(["0 no answer", "30 denied", "90 denied", "150 denied"]);
   });
 
+  it("tells reasons that take turns, as two endpoints do, once a minute each", async () => {
+    const clock = new FakeClock();
+    const failures = new FailureLog(clock);
+    let told = 0;
+    for (let second = 0; second < 120; second++) {
+      if (failures.isNews(second % 2 === 0 ? "refused by the first" : "refused by the second")) told++;
+      await clock.advance(1000);
+    }
+    expect(told).toBe(4);
+  });
+
   it("tells at most 8 in a minute, however often the reason changes", async () => {
     const clock = new FakeClock();
     const failures = new FailureLog(clock);

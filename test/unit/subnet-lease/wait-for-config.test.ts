@@ -14,12 +14,22 @@ function start() {
   const { log, lines } = recordLog();
   const stop = new AbortController();
   const { signal } = stop;
+  const told: string[] = [];
   return {
     clock,
     registry,
     lines,
     stop,
-    wait: () => waitForNetworkConfig({ registry, prefix: PREFIX, clock, log, signal }),
+    told,
+    wait: () =>
+      waitForNetworkConfig({
+        registry,
+        prefix: PREFIX,
+        clock,
+        log,
+        signal,
+        onWait: ({ code }) => told.push(code),
+      }),
     /** Writes the config, whatever was there. */
     put: async (value: string): Promise<void> => {
       const { entry } = await registry.read(KEY, signal);
@@ -57,7 +67,7 @@ describe("waitForNetworkConfig", () => {
   });
 
   it("says so again when the reason changes, and once a minute", async () => {
-    const { put, wait, clock, registry, lines, stop } = start();
+    const { put, wait, clock, registry, lines, stop, told } = start();
     const waiting = wait();
     await clock.advance(10_000);
     await put(`{"Network":"10.3.0.0/29"}`);
@@ -66,9 +76,14 @@ describe("waitForNetworkConfig", () => {
     await clock.advance(10_000);
     const reasons = lines.map((line) => (line.err as { message: string }).message);
     expect(reasons).toEqual([
-      `Cannot read the network config: key ${KEY} does not exist`,
+      `Cannot read the network config: key ${KEY} does not exist; write it with etcdctl put ${KEY} '{"Network":"10.244.0.0/16"}', or check --etcd-prefix`,
       "Cannot use the network config: Network 10.3.0.0/29 is too small for subnets; use a /28 or wider",
       "Cannot read a key: the registry is unavailable, it does not answer",
+    ]);
+    expect([...new Set(told)]).toEqual([
+      "ERR_CONFIG_MISSING",
+      "ERR_CONFIG_INVALID",
+      "ERR_REGISTRY_UNAVAILABLE",
     ]);
     await clock.advance(600_000);
     expect(lines).toHaveLength(13);

@@ -85,7 +85,15 @@ describe("replaceFile", () => {
 
   it("fails when a part of the path is a file", async () => {
     await writeFile(join(directory, "flannel"), "");
-    await expect(replaceFile(path, "A=1\n", OPEN)).rejects.toMatchObject({ code: "ERR_FILE_FAILED" });
+    const inTheWay = join(directory, "flannel");
+    const failure = {
+      code: "ERR_FILE_FAILED",
+      message: `Cannot write ${path}: ${inTheWay} is a file, not a directory`,
+    };
+    await expect(replaceFile(path, "A=1\n", OPEN)).rejects.toMatchObject(failure);
+    await expect(replaceFile(path, "A=1\n", { ...OPEN, keepsFileMode: false })).rejects.toMatchObject(
+      failure,
+    );
   });
 
   it("leaves the old file as it was when the new one does not fit", async () => {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -39,6 +39,19 @@ describe("acquireInstanceLock", () => {
     expect(countDescriptors()).toBe(descriptors);
     expect(readFileSync(first.path, "utf8")).toBe(`${process.pid}\n`);
     first.release();
+  });
+
+  it("says what to do where only root may write", async () => {
+    chmodSync(base, 0o555);
+    const uid = process.getuid?.() === 0 ? { uid: 65_534 } : {}; // as root nothing is denied
+    const holder = spawn(process.execPath, [HOLDER, runDir], { stdio: ["ignore", "ignore", "pipe"], ...uid });
+    const said: Buffer[] = [];
+    holder.stderr.on("data", (part: Buffer) => said.push(part));
+    await once(holder, "close");
+    const path = join(runDir, "agent.lock");
+    expect(Buffer.concat(said).toString()).toContain(
+      `Cannot lock ${path}: EACCES: permission denied, mkdir '${runDir}'; run as root, or give --run-dir`,
+    );
   });
 
   it("can be had again after a release, and replaces a longer pid", () => {
@@ -80,7 +93,7 @@ describe("acquireInstanceLock", () => {
     expect(() => acquireInstanceLock(runDir)).toThrow(
       expect.objectContaining({
         code: "ERR_FILE_FAILED",
-        message: expect.stringContaining(`Cannot lock ${join(runDir, "agent.lock")}: EEXIST`) as unknown,
+        message: `Cannot lock ${join(runDir, "agent.lock")}: ${runDir} is a file, not a directory`,
       }),
     );
   });

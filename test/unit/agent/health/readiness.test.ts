@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { NodeReadiness } from "../../../../src/agent/health/node-readiness.ts";
 import { REGISTRY_STALE_AFTER_MS } from "../../../../src/agent/health/registry-contact.ts";
 import { Ipv4Address, Ipv4Prefix } from "../../../../src/net/ipv4.ts";
+import { OverlayError } from "../../../../src/net/overlay-error.ts";
 import type { LeaseState } from "../../../../src/subnet-lease/lease-state.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 
@@ -47,7 +48,7 @@ describe("NodeReadiness", () => {
   }
 
   it("comes after config, lease, first complete sync and subnet file, and says what is missing", () => {
-    expect(readiness.reason).toBe("Waiting for the network config in etcd");
+    expect(readiness.reason).toBe("Waiting for the network config: etcd has not answered yet");
     readiness.onConfig();
     expect(readiness.reason).toBe("Leasing a subnet and reading the leases of the others");
     readiness.onLease(held(SUBNET));
@@ -59,6 +60,17 @@ describe("NodeReadiness", () => {
     readiness.onSubnetFile(null);
     expect(readiness.reason).toBeNull();
     expect(changes.at(-1)).toBeNull();
+  });
+
+  it("tells a config that is not there from an etcd that is not", () => {
+    readiness.onConfigWait(new OverlayError("ERR_REGISTRY_UNAVAILABLE", "Cannot read a key"));
+    expect(readiness.reason).toBe("Waiting for the network config: etcd has not answered yet");
+    readiness.onConfigWait(new OverlayError("ERR_CONFIG_MISSING", "Cannot read the network config"));
+    expect(readiness.reason).toBe("Waiting for the network config in etcd");
+    readiness.onConfigWait(new OverlayError("ERR_CONFIG_INVALID", "Cannot use the network config"));
+    expect(readiness.reason).toBe("Waiting for a valid network config in etcd");
+    readiness.onConfigWait(new OverlayError("ERR_REGISTRY_UNAVAILABLE", "Cannot read a key"));
+    expect(readiness.reason).toBe("Waiting for the network config: etcd does not answer");
   });
 
   it("does not come from the cache alone", () => {
@@ -115,6 +127,14 @@ describe("NodeReadiness", () => {
     contact(false, clock.nowMs());
     expect(readiness.reason).toBeNull();
     expect(REGISTRY_STALE_AFTER_MS).toBe(3000);
+  });
+
+  it("goes while an older lease has our address", () => {
+    becomeReady();
+    readiness.onOlderClaim("Peers send to another lease");
+    expect(readiness.reason).toBe("Peers send to another lease");
+    readiness.onOlderClaim(null);
+    expect(readiness.reason).toBeNull();
   });
 
   it("tells of a change once", () => {

@@ -35,9 +35,57 @@ describe("registryError", () => {
     const error = errorFor(
       "14 UNAVAILABLE: No connection established. Last error: Error: connect ECONNREFUSED. Resolution note: ",
     );
-    expect(error.message).toBe(`Cannot list keys: etcd at ${ADDRESS} is unavailable: "connect ECONNREFUSED"`);
+    expect(error.message).toBe(
+      `Cannot list keys: etcd at ${ADDRESS} is unavailable: "connect ECONNREFUSED", is --etcd-endpoints right?`,
+    );
     expect(error.fields).toEqual({ etcdAddress: ADDRESS });
     expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  const frame = (text: string): string =>
+    `14 UNAVAILABLE: No connection established. Last error: ${text}. Resolution note: `;
+  const alert = "40DDA1F82F7F0000:error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:";
+
+  it.each([
+    [
+      frame(
+        "Error: unable to verify the first certificate; if the root CA is installed locally, try running Node.js with --use-system-ca",
+      ),
+      '"unable to verify the first certificate", its certificate is not trusted: give its CA with --etcd-cafile',
+    ],
+    [
+      frame(
+        "Error: self-signed certificate in certificate chain; if the root CA is installed locally, try x",
+      ),
+      '"self-signed certificate in certificate chain", its certificate is not trusted: give its CA with --etcd-cafile',
+    ],
+    [
+      frame(
+        "Error [ERR_TLS_CERT_ALTNAME_INVALID]: Hostname/IP does not match certificate's altnames: Host: etcd. is not cert's CN: node",
+      ),
+      `"Hostname/IP does not match certificate's altnames: Host: etcd. is not cert's CN:..."`,
+    ],
+    [
+      frame(
+        `${alert}../deps/openssl/ssl/record/rec_layer_s3.c:918:SSL alert number 42\n (2026-01-01T00:00:00.001Z)`,
+      ),
+      '"ssl/tls alert bad certificate", it asks for a client certificate: give --etcd-certfile and --etcd-keyfile',
+    ],
+    [
+      frame("Failed to connect (2026-01-01T00:00:00.001Z)"),
+      '"Failed to connect", is it http:// or https://?',
+    ],
+    [
+      frame("Error: Client network socket disconnected before secure TLS connection was established"),
+      '"Client network socket disconnected before secure TLS connection was established", is it http:// or https://?',
+    ],
+    [
+      "14 UNAVAILABLE: Name resolution failed for target dns:etcd.invalid:1",
+      '"Name resolution failed for target dns:etcd.invalid:1", is --etcd-endpoints right?',
+    ],
+    ["14 UNAVAILABLE: etcdserver: no leader", '"etcdserver: no leader"'],
+  ])("tells what to do about %s", (message, told) => {
+    expect(errorFor(message).message).toBe(`Cannot list keys: etcd at ${ADDRESS} is unavailable: ${told}`);
   });
 
   it("makes etcd's own text harmless", () => {

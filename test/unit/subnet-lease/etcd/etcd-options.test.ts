@@ -37,12 +37,12 @@ describe("checkEtcdOptions", () => {
 
   it("does not repeat a password that somebody wrote into an endpoint", () => {
     expect(() => check(["http://root:secret@192.0.2.1:2379"])).toThrow(
-      'Cannot reach etcd: endpoint "http://***@192.0.2.1:2379" is not http(s)://host:port',
+      'Cannot use --etcd-endpoints: "http://***@192.0.2.1:2379" is not http(s)://host:port',
     );
   });
 
   it("refuses an empty list", () => {
-    expect(() => check([])).toThrow("Cannot reach etcd: the list of endpoints is empty");
+    expect(() => check([])).toThrow("Cannot use --etcd-endpoints: the list is empty");
   });
 
   it("takes TLS for all from an https endpoint that is the first", () => {
@@ -55,7 +55,7 @@ describe("checkEtcdOptions", () => {
 
   it("refuses to speak plain text to an https endpoint after an http one", () => {
     expect(() => check(["http://192.0.2.1:2379", "https://192.0.2.2:2379"])).toThrow(
-      /endpoints mix http and https/,
+      /^Cannot use --etcd-endpoints: it mixes http and https, and the first, 192.0.2.1:2379, is http$/,
     );
   });
 

@@ -44,15 +44,16 @@ function describeRegistry(registry: AgentStatus["registry"]): string {
 
 function peerTable(status: AgentStatus): string[] {
   if (status.peers.length === 0) return ["no peers"];
+  const hasNotes = status.peers.some((peer) => peer.isHeld);
   const rows = status.peers.map((peer) => [
     peer.subnet,
     peer.underlayIp,
     peer.nodeId ?? "-",
-    peer.isHeld ? "gone from etcd, kept for now" : "",
+    ...(hasNotes ? [peer.isHeld ? "gone from etcd, kept for now" : ""] : []),
   ]);
   return [
     `${status.peers.length} peer${status.peers.length === 1 ? "" : "s"}`,
-    ...formatTable([["SUBNET", "SENT TO", "NODE", "NOTE"], ...rows]),
+    ...formatTable([["SUBNET", "SENT TO", "NODE", ...(hasNotes ? ["NOTE"] : [])], ...rows]),
   ];
 }
 

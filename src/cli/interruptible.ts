@@ -1,12 +1,12 @@
 import { signalExitStatus } from "./signal-exit.ts";
 
 /**
- * Runs `work` so that SIGINT, SIGTERM and a reader of our output that goes away make it clean up after itself; the
- * exit code then names the signal.
+ * Runs `work` so that SIGINT and SIGTERM make it clean up after itself, and, when `out` is given, a reader of it that
+ * goes away; the exit code then names the signal.
  */
 export async function interruptible(
-  out: NodeJS.WritableStream,
   work: (signal: AbortSignal) => Promise<void>,
+  out?: NodeJS.WritableStream,
 ): Promise<void> {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals): void => {
@@ -14,7 +14,7 @@ export async function interruptible(
   };
   const stopAtClosedPipe = (): void => stop("SIGPIPE"); // which Node ignores; its trace is a failed write
   process.on("SIGINT", stop).on("SIGTERM", stop);
-  out.on("error", stopAtClosedPipe);
+  out?.on("error", stopAtClosedPipe);
   try {
     await work(controller.signal);
   } catch (err) {
@@ -24,6 +24,6 @@ export async function interruptible(
     process.exitCode = signalExitStatus(name);
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
-    out.off("error", stopAtClosedPipe);
+    out?.off("error", stopAtClosedPipe);
   }
 }

@@ -18,7 +18,7 @@ export async function execIn(lab: Lab, where: string, argv: readonly string[]): 
   }
   const { namespace } = node;
   const marks = Object.entries(namespace.environment).map(([name, value]) => `${name}=${value}`);
-  const [program = "", ...args] = namespace.command(["env", ...marks, ...withoutDashes(argv)]);
+  const [program = "", ...args] = namespace.command(["env", ...marks, ...argv]);
   // Ctrl-C is the command's: it reaches the whole foreground group, and we must outlive it for its exit code.
   const ignore = (): void => undefined;
   process.on("SIGINT", ignore);
@@ -37,7 +37,21 @@ export async function execIn(lab: Lab, where: string, argv: readonly string[]): 
   }
 }
 
-/** Commander passes the `--` on that stands between place and command. */
-function withoutDashes(argv: readonly string[]): readonly string[] {
-  return argv[0] === "--" ? argv.slice(1) : argv;
+/**
+ * The command in what follows the place. Commander passes the `--` on that stands between them.
+ * @throws {OverlayError} `ERR_OPTION_INVALID` when there is none, or what looks like an option stands there
+ */
+export function commandOf(argv: readonly string[]): readonly string[] {
+  const command = argv[0] === "--" ? argv.slice(1) : argv;
+  const [program = ""] = command;
+  if (program === "") {
+    throw new OverlayError("ERR_OPTION_INVALID", "Cannot run a command in the lab: none is given after --");
+  }
+  if (program.startsWith("-")) {
+    throw new OverlayError(
+      "ERR_OPTION_INVALID",
+      `Cannot run ${JSON.stringify(program)} as a command: options of lab exec go before the host or pod`,
+    );
+  }
+  return command;
 }

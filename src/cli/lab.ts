@@ -1,15 +1,19 @@
 /** `twill lab`: thin doors to src/lab. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { createLabWithLogs } from "../lab/create-lab-with-logs.ts";
 import { pictureOf, runDemo } from "../lab/demo.ts";
-import { openLab } from "../lab/lab.ts";
+import { AGENT_READY_TIMEOUT_MS, openLab } from "../lab/lab.ts";
 import type { Lab } from "../lab/lab.ts";
+import { checkRoot, thisMachine } from "../lab/machine/required-tools.ts";
 import { DEFAULT_OVERLAY_NETWORK, DEFAULT_UNDERLAY_MTU } from "../lab/record/address-plan.ts";
 import { DEFAULT_STATE_DIRECTORY } from "../lab/record/lab-store.ts";
-import { describeLab, formatHosts, reportHosts } from "../lab/show/lab-report.ts";
+import { describeLab, formatHosts, isHealthy, reportHosts } from "../lab/show/lab-report.ts";
+import { removeLogs } from "../lab/show/save-logs.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { interruptible } from "./interruptible.ts";
-import { execIn } from "./lab-exec.ts";
+import { LAB_BACKENDS, checkNetworkHolds } from "./lab-check.ts";
+import { commandOf, execIn } from "./lab-exec.ts";
+import { howToTry, programName, shellWord } from "./lab-hints.ts";
 
 interface NameOptions {
   readonly name: string;
@@ -25,6 +29,7 @@ interface UpOptions extends NameOptions {
   readonly subnetFile?: string;
 }
 
+const EXIT_FAILURE = 1;
 const DEFAULT_NAME = "lab";
 const DEFAULT_HOSTS = 3;
 
@@ -37,6 +42,7 @@ export function labCommand(out: NodeJS.WritableStream): Command {
     .addCommand(upCommand(out))
     .addCommand(statusCommand(out))
     .addCommand(execCommand())
+    .addCommand(restartCommand(out))
     .addCommand(downCommand(out))
     .addCommand(demoCommand(out));
 }
@@ -46,12 +52,16 @@ function upCommand(out: NodeJS.WritableStream): Command {
     .description("make hosts, an etcd, an agent on each host, and pods; they stay until `lab down`")
     .option("--hosts <n>", "number of hosts, 1 to 50", parseCount, DEFAULT_HOSTS)
     .option("--pods <n>", "pods on each host, 0 to 100", parseCount, 1)
-    .option("--backend <type>", "backend in the network config", "udp")
+    .addOption(
+      new Option("--backend <type>", "backend in the network config").choices(LAB_BACKENDS).default("udp"),
+    )
     .option("--network <prefix>", "overlay network", DEFAULT_OVERLAY_NETWORK)
     .option("--underlay-mtu <bytes>", "MTU between the hosts", parseCount, DEFAULT_UNDERLAY_MTU)
     .option("--subnet-file <path>", "where each agent writes its subnet file; %h is the host's name")
     .action(async (options: UpOptions) => {
-      await interruptible(out, async (signal) => {
+      checkNetworkHolds(options);
+      // A reader that goes away (`lab up | head`) takes no lab down that is to stay.
+      await interruptible(async (signal) => {
         await up(options, signal, out);
       });
     });
@@ -59,21 +69,50 @@ function upCommand(out: NodeJS.WritableStream): Command {
 
 function statusCommand(out: NodeJS.WritableStream): Command {
   return named(new Command("status"))
-    .description("show the hosts, their agents and pods")
+    .description("show the hosts, their agents and pods; exit code 1 unless all of it is up and ready")
     .action(async (options: NameOptions) => {
       const lab = await openExisting(options);
-      out.write(describeLab(lab) + formatHosts(await reportHosts(lab)));
+      const hosts = await reportHosts(lab);
+      out.write(describeLab(lab) + formatHosts(hosts));
+      if (!isHealthy(lab.record, hosts)) process.exitCode = EXIT_FAILURE;
     });
 }
 
 function execCommand(): Command {
   return named(new Command("exec"))
-    .description("run a command on a host (h1) or in a pod (h1p1); its exit code is the command's")
+    .usage("[options] <where> -- <command...>")
+    .description(
+      "run a command on a host (h1) or in a pod (h1p1); its exit code is the command's; options go before <where>",
+    )
     .argument("<where>", "host or pod")
     .argument("<command...>", "command and its arguments, after --")
     .passThroughOptions()
     .action(async (where: string, argv: string[], options: NameOptions) => {
-      process.exitCode = await execIn(await openExisting(options), where, argv);
+      const command = commandOf(argv);
+      checkRoot(thisMachine());
+      process.exitCode = await execIn(await openExisting(options), where, command);
+    });
+}
+
+function restartCommand(out: NodeJS.WritableStream): Command {
+  return named(new Command("restart"))
+    .description("start the agent of a host anew, with the lab's flags, whether it runs or not")
+    .argument("<host>", "host, as h1")
+    .action(async (name: string, options: NameOptions) => {
+      checkRoot(thisMachine());
+      const lab = await openExisting(options);
+      const host = lab.hosts.find((one) => one.name === name);
+      if (host === undefined) {
+        const names = lab.hosts.map((one) => one.name).join(", ");
+        throw new OverlayError(
+          "ERR_OPTION_INVALID",
+          `Cannot restart the agent of ${JSON.stringify(name)}: the lab has ${names}`,
+        );
+      }
+      const agent = await host.restartAgent();
+      lab.release();
+      await agent.waitReady(AGENT_READY_TIMEOUT_MS);
+      out.write(`The agent of ${name} is ready, pid ${agent.pid}.\n`);
     });
 }
 
@@ -81,7 +120,9 @@ function downCommand(out: NodeJS.WritableStream): Command {
   return named(new Command("down"))
     .description("take the lab down, whatever is left of it")
     .action(async ({ name, stateDir }: NameOptions) => {
+      checkRoot(thisMachine());
       const lab = await openLab(name, stateDir);
+      await removeLogs(stateDir, name);
       await lab?.down();
       out.write(lab === null ? `There is no lab ${name}.\n` : `Lab ${name} is taken down.\n`);
     });
@@ -93,9 +134,9 @@ function demoCommand(out: NodeJS.WritableStream): Command {
     .option("--hosts <n>", "number of hosts, 2 to 50", parseCount, DEFAULT_HOSTS)
     .option("--state-dir <path>", "directory of all labs", DEFAULT_STATE_DIRECTORY)
     .action(async ({ hosts, stateDir }: { hosts: number; stateDir: string }) => {
-      await interruptible(out, async (signal) => {
+      await interruptible(async (signal) => {
         await runDemo({ hosts, stateDirectory: stateDir, out, signal });
-      });
+      }, out);
     });
 }
 
@@ -119,28 +160,16 @@ async function up(options: UpOptions, signal: AbortSignal, out: NodeJS.WritableS
     signal,
     onProgress: (text) => void out.write(`${text}\n`),
   });
-  out.write(`\n${await pictureOf(lab)}${howToTry(lab, options)}`);
+  out.write(`\n${await pictureOf(lab)}${hints(lab, options)}`);
   lab.release();
 }
 
-function howToTry(lab: Lab, options: UpOptions): string {
+function hints(lab: Lab, { name, stateDir }: UpOptions): string {
   const suffix =
-    (options.name === DEFAULT_NAME ? "" : ` --name ${options.name}`) +
-    (options.stateDir === DEFAULT_STATE_DIRECTORY ? "" : ` --state-dir ${options.stateDir}`);
-  const [from] = lab.pods;
-  const to = lab.pods.at(-1);
-  const ping =
-    from === undefined || to === undefined || from === to
-      ? []
-      : [`  twill lab exec${suffix} ${from.name} -- ping -c 3 ${to.address}`];
-  return `${[
-    "Try:",
-    ...ping,
-    `  twill lab exec${suffix} h1 -- ip route`,
-    `  twill lab status${suffix}`,
-    `  twill lab down${suffix}`,
-    `Logs and files: ${lab.directory}`,
-  ].join("\n")}\n`;
+    (name === DEFAULT_NAME ? "" : ` --name ${name}`) +
+    (stateDir === DEFAULT_STATE_DIRECTORY ? "" : ` --state-dir ${shellWord(stateDir)}`);
+  const { directory, pods } = lab;
+  return howToTry({ program: programName(process.cwd()), suffix, directory, pods });
 }
 
 async function openExisting({ name, stateDir }: NameOptions): Promise<Lab> {

@@ -15,6 +15,7 @@ import type { LabOptions } from "./record/lab-plan.ts";
 import type { LabRecord } from "./record/lab-record.ts";
 import { DEFAULT_STATE_DIRECTORY, checkNameFree, claimLab } from "./record/lab-store.ts";
 import { sweepLabs } from "./remove-lab.ts";
+import { countOf } from "./show/count-of.ts";
 
 /** What {@link createLab} takes besides the plan. */
 export interface CreateLabOptions extends LabOptions {
@@ -66,7 +67,7 @@ async function build(lab: Lab, options: CreateLabOptions): Promise<void> {
     const plan = { name: host.name, address: host.underlayIp, mtu: underlayMtu };
     await connectHost(lab.underlay, host.namespace, plan, signal);
   }
-  onProgress(`${lab.hosts.length} hosts on the underlay bridge`);
+  onProgress(`${countOf(lab.hosts.length, "host")} on the underlay bridge`);
 
   const hasEtcd = options.etcd ?? true;
   if (hasEtcd) {
@@ -76,12 +77,16 @@ async function build(lab: Lab, options: CreateLabOptions): Promise<void> {
   }
   if (options.agents ?? hasEtcd) {
     await lab.startAgents(options.agentFlags ?? [], signal);
-    onProgress(`${lab.hosts.length} agents have their subnets and know each other`);
+    onProgress(agentsReady(lab.hosts.length));
     const pods = options.pods ?? 1;
     await lab.addPods(pods, signal);
-    onProgress(`${pods * lab.hosts.length} pods connected`);
+    onProgress(`${countOf(pods * lab.hosts.length, "pod")} connected`);
   }
   await lab.markUp();
+}
+
+function agentsReady(count: number): string {
+  return count === 1 ? "1 agent has its subnet" : `${count} agents have their subnets and know each other`;
 }
 
 /** A namespace of ours without a record is somebody's: we would take it down as our own later. */

@@ -1,10 +1,15 @@
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../../src/lab/eventually.ts";
+import type { LabHost } from "../../src/lab/host/lab-host.ts";
+import { openLab } from "../../src/lab/lab.ts";
+import { identifyProcess } from "../../src/lab/machine/process-identity.ts";
 import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
+import type { CommandResult } from "../../src/lab/machine/run-command.ts";
 import { endOf, printed } from "../support/child-output.ts";
 import { makeLabFolder, namespacesOf, removeLabFolder } from "../support/lab-folder.ts";
 
@@ -14,6 +19,29 @@ const LEAVES_NOTHING = fileURLToPath(new URL("../support/lab-leaves-nothing.ts",
 let stateDirectory: string;
 beforeAll(() => (stateDirectory = makeLabFolder()));
 afterAll(async () => await removeLabFolder(stateDirectory));
+
+/** Kills a host's agent and starts another that the lab's record does not know; resolves with its pid. */
+async function replaceByHand(host: LabHost): Promise<number> {
+  const { runDirectory, stateDirectory: state, subnetFile } = host.files;
+  host.agent.kill("SIGKILL");
+  await host.agent.exited;
+  const agent = host.start(
+    [
+      TWILL,
+      "agent",
+      "--etcd-endpoints=http://192.0.2.254:2379",
+      `--run-dir=${runDirectory}`,
+      `--state-dir=${state}`,
+      `--subnet-file=${subnetFile}`,
+    ],
+    { stdio: "ignore" },
+  );
+  await eventually(async () => (await host.agent.readyz().catch(() => null))?.code === 200, {
+    what: "see the agent ready",
+    timeoutMs: 10_000,
+  });
+  return agent.pid ?? 0;
+}
 
 describe("twill lab", () => {
   it("leaves nothing behind: namespaces, processes, mounts, devices, files", async () => {
@@ -100,15 +128,75 @@ describe("twill lab", () => {
 
   it("says what failed, keeps the logs and leaves nothing else", async () => {
     const options = ["--hosts", "1", "--name", "bad", "--state-dir", stateDirectory];
-    const up = await runCommand([TWILL, "lab", "up", ...options, "--backend", "nosuch"]);
+    const fail = async (): Promise<CommandResult> =>
+      await runCommand([TWILL, "lab", "up", ...options, "--underlay-mtu", "68"]); // no TUN is that small
+    const first = await fail();
+    expect(first.stdout).toMatch(/^1 host on the underlay bridge$/m);
+    const up = await fail();
     expect(up.code).toBe(1);
+    expect(up.stderr.split("\n").at(-2)).toBe(first.stderr.split("\n").at(-2)); // the newest logs only
     expect(up.stderr).toContain("has ended; its log ends with");
     const logs = /^The logs are kept in (.*)$/m.exec(up.stderr)?.[1] ?? "";
     expect(readdirSync(logs).sort()).toEqual(["etcd.log", "h1-agent.log"]);
-    expect(readFileSync(join(logs, "h1-agent.log"), "utf8")).toContain("ERR_BACKEND_UNKNOWN");
-    rmSync(logs, { recursive: true });
+    expect(readFileSync(join(logs, "h1-agent.log"), "utf8")).toContain("ERR_KERNEL_FAILED");
     expect(namespacesOf("bad")).toEqual([]);
     expect(existsSync(join(stateDirectory, "bad"))).toBe(false);
+    await runChecked([TWILL, "lab", "down", "--name", "bad", "--state-dir", stateDirectory]);
+    expect(existsSync(logs)).toBe(false);
+  });
+
+  it("goes up whole when nobody reads its output any more", async () => {
+    const named = ["--name", "piped", "--state-dir", stateDirectory];
+    const up = spawn(TWILL, ["lab", "up", "--hosts", "1", ...named], { stdio: ["ignore", "pipe", "pipe"] });
+    const ended = endOf(up);
+    await printed(up, "on the underlay bridge");
+    up.stdout.destroy();
+    try {
+      expect(await ended).toBe(0);
+      expect(await runCommand([TWILL, "lab", "status", ...named])).toMatchObject({ code: 0 });
+    } finally {
+      await runChecked([TWILL, "lab", "down", ...named]);
+    }
+  });
+
+  it("shows an agent that ended, one that was started anew, and what only root may ask", async () => {
+    const named = ["--name", "again", "--state-dir", stateDirectory];
+    const lab = async (...args: string[]): Promise<CommandResult> =>
+      await runCommand([TWILL, "lab", ...args]);
+    await chmod(stateDirectory, 0o755);
+    expect(await lab("up", "--hosts", "1", ...named)).toMatchObject({ code: 0 });
+    try {
+      await (await openLab("again", stateDirectory))?.host(0).agent.stop();
+      expect(await lab("status", ...named)).toMatchObject({
+        code: 1,
+        stdout: expect.stringMatching(/^h1 .* ended /m) as string,
+      });
+
+      const restarted = await lab("restart", ...named, "h1");
+      expect(restarted).toMatchObject({ code: 0, stderr: "" });
+      const host = (await openLab("again", stateDirectory))?.host(0);
+      const byHand = host === undefined ? 0 : await replaceByHand(host);
+      const status = await lab("status", ...named);
+      expect(status).toMatchObject({ code: 0 });
+      expect(status.stdout).toMatch(new RegExp(`^h1 .* ${byHand} +ready `, "m"));
+      expect(await lab("restart", ...named, "h1")).toMatchObject({ code: 0 });
+      expect(identifyProcess(byHand)).toBeNull();
+
+      const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", TWILL, "lab"];
+      const seen = await runCommand([...asNobody, "status", ...named]);
+      expect(seen.stdout).toContain("unknown: its socket is open to root only");
+      for (const command of [["down"], ["exec", "h1", "true"]]) {
+        const [verb = "", ...rest] = command;
+        const refused = await runCommand([...asNobody, verb, ...named, ...rest]);
+        expect(refused).toMatchObject({
+          code: 1,
+          stderr:
+            "twill: Cannot run a lab on this machine: it needs root, to make and enter network namespaces\n",
+        });
+      }
+    } finally {
+      await lab("down", ...named);
+    }
   });
 
   it("takes an unfinished demo down when nobody reads its output any more", async () => {

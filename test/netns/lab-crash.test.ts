@@ -8,11 +8,12 @@ import { openLab } from "../../src/lab/lab.ts";
 import { TOKEN_VARIABLE, readLabRecord } from "../../src/lab/record/lab-record.ts";
 import type { LabOwner } from "../../src/lab/record/lab-record.ts";
 import { identifyProcess, isRunning, processesWithVariable } from "../../src/lab/machine/process-identity.ts";
-import { runChecked } from "../../src/lab/machine/run-command.ts";
+import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
 import { endOf, printed } from "../support/child-output.ts";
 import { makeLabFolder, namespacesOf, removeLabFolder } from "../support/lab-folder.ts";
 
 const MAKER = fileURLToPath(new URL("../support/lab-maker.ts", import.meta.url));
+const TWILL = fileURLToPath(new URL("../../bin/twill", import.meta.url));
 
 let stateDirectory: string;
 beforeAll(() => (stateDirectory = makeLabFolder()));
@@ -41,6 +42,9 @@ describe("a lab whose maker was killed", () => {
     const record = await readLabRecord(join(stateDirectory, name));
     const mark = `${TOKEN_VARIABLE}=${record?.token ?? "none"}`;
     expect(namespacesOf(name)).toHaveLength(3);
+    const status = await runCommand([TWILL, "lab", "status", "--name", name, "--state-dir", stateDirectory]);
+    expect(status.code).toBe(1);
+    expect(status.stdout.includes("Not finished: its lab up (pid ")).toBe(moment !== "up");
 
     await runChecked(["ip", "netns", "add", "twl-other-h1"]);
     const stranger = spawn("ip", ["netns", "exec", "twl-other-h1", "sleep", "60"], { stdio: "ignore" });

@@ -9,7 +9,7 @@ import { eventually } from "../eventually.ts";
 import { LabProcess } from "../machine/lab-process.ts";
 import type { ProcessEnd } from "../machine/lab-process.ts";
 import type { Namespace } from "../machine/namespace.ts";
-import { MS_PER_TICK, readProcessStat } from "../machine/process-identity.ts";
+import { MS_PER_TICK, identifyProcess, readProcessStat } from "../machine/process-identity.ts";
 import { askAgent } from "./agent-client.ts";
 import type { AgentAnswer } from "./agent-client.ts";
 import { NODE_FLAGS } from "./node-flags.ts";
@@ -104,6 +104,13 @@ export class LabAgent {
       );
     }
     return JSON.parse(answer.body) as AgentStatus;
+  }
+
+  /** The agent that answers on this host now: this one, or one that was started by hand after it. */
+  async current(): Promise<LabAgent> {
+    const status = await this.status().catch(() => null);
+    const identity = status === null || status.pid === this.pid ? null : identifyProcess(status.pid);
+    return identity === null ? this : new LabAgent(LabProcess.adopt(identity), this.files);
   }
 
   /** Answer of `/readyz`: 200, or 503 with a reason. */

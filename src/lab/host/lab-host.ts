@@ -80,6 +80,12 @@ export class LabHost extends LabNode {
     return agent;
   }
 
+  /** Starts the agent anew with the lab's flags; one that runs is ended first, whoever started it. */
+  async restartAgent(): Promise<LabAgent> {
+    if (this.#agent !== null) await (await this.#agent.current()).stop();
+    return await this.startAgent();
+  }
+
   /** What the agent told this host's containers. @throws {OverlayError} `ERR_LAB_FAILED` when there is no usable file */
   async subnetFile(): Promise<SubnetFile> {
     const path = this.files.subnetFile;

@@ -22,6 +22,8 @@ export const DEMO_TOOLS: ReadonlyMap<string, string> = new Map([
   ["traceroute", "traceroute"],
 ]);
 
+const NEEDS_ROOT = "it needs root, to make and enter network namespaces";
+
 /** What this machine has, so that a test can say it has less. */
 export interface Machine {
   readonly userId: number;
@@ -42,7 +44,7 @@ export function thisMachine(): Machine {
 /** Says at once everything that keeps a lab from being made here. @throws {OverlayError} `ERR_LAB_FAILED` */
 export function checkMachine(machine: Machine, more: ReadonlyMap<string, string> = new Map()): void {
   const lacks: string[] = [];
-  if (machine.userId !== 0) lacks.push("it needs root, to make network namespaces");
+  if (machine.userId !== 0) lacks.push(NEEDS_ROOT);
   if (!machine.hasTun) lacks.push("there is no /dev/net/tun (modprobe tun)");
   const missing = [...TOOLS, ...more].filter(([name]) => !machine.hasProgram(name));
   if (missing.length > 0) {
@@ -50,6 +52,14 @@ export function checkMachine(machine: Machine, more: ReadonlyMap<string, string>
     const packages = [...new Set(missing.map(([, from]) => from))].join(" ");
     lacks.push(`these programs are missing: ${names} (on Debian: apt-get install ${packages})`);
   }
-  if (lacks.length === 0) return;
-  throw new OverlayError("ERR_LAB_FAILED", `Cannot run a lab on this machine: ${lacks.join("; ")}`);
+  if (lacks.length > 0) throw cannotRun(lacks);
+}
+
+/** For a lab that stands already. @throws {OverlayError} `ERR_LAB_FAILED` unless we are root */
+export function checkRoot(machine: Machine): void {
+  if (machine.userId !== 0) throw cannotRun([NEEDS_ROOT]);
+}
+
+function cannotRun(lacks: readonly string[]): OverlayError {
+  return new OverlayError("ERR_LAB_FAILED", `Cannot run a lab on this machine: ${lacks.join("; ")}`);
 }

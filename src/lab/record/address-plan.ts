@@ -37,9 +37,14 @@ export function podIpOf(gateway: Ipv4Address, podNumber: number): Ipv4Address {
 export function parseOverlayNetwork(text: string): Ipv4Prefix {
   const network = Ipv4Prefix.parse(text);
   if (network === null) {
+    const meant = Ipv4Prefix.parseContaining(text);
+    const problem =
+      meant === null
+        ? "need a.b.c.d/len"
+        : `it has bits set past the /${meant.length}, use ${meant.toString()}`;
     throw new OverlayError(
       "ERR_OPTION_INVALID",
-      `Cannot use ${JSON.stringify(text)} as overlay network: need a.b.c.d/len`,
+      `Cannot use ${JSON.stringify(text)} as overlay network: ${problem}`,
     );
   }
   if (network.overlaps(UNDERLAY_NETWORK)) {

@@ -17,6 +17,8 @@ export const DEFAULT_STATE_DIRECTORY = "/run/twill-lab";
 const DRAFT_NAME = /^\.new-([1-9][0-9]*)-([0-9]+)$/;
 /** In a root that the labs made themselves, which therefore goes with the last of them. */
 const ROOT_MARKER = ".made-for-labs";
+/** Folders with the logs of labs that could not be finished; no lab has a name with a dot. */
+const LOGS_PREFIX = ".logs-";
 /** Another command may remove the empty root between our two steps; it cannot go on for ever. */
 const CLAIM_TRIES = 5;
 
@@ -24,6 +26,12 @@ const CLAIM_TRIES = 5;
 export function labDirectory(root: string, name: string): string {
   checkLabName(name);
   return join(root, name);
+}
+
+/** Where the logs of the last lab of this name that could not be finished are kept. */
+export function logsDirectory(root: string, name: string): string {
+  checkLabName(name);
+  return join(root, `${LOGS_PREFIX}${name}`);
 }
 
 /**
@@ -89,17 +97,19 @@ export async function forgetLab(root: string, name: string): Promise<void> {
   await rm(labDirectory(root, name), { recursive: true, force: true });
 }
 
-/** Removes the drafts of dead processes and, when no lab is left, what else was made for labs, `root` included. */
+/** Removes the drafts of dead processes and, when no lab is left, what else was made for labs, `root` included unless it keeps logs. */
 export async function tidyStore(root: string): Promise<void> {
   let isLast = true;
+  let hasLogs = false;
   for (const name of await entriesOf(root)) {
     const maker = makerOfDraft(name);
     if (maker !== null && !isRunning(maker)) await rm(join(root, name), { recursive: true, force: true });
+    else if (name.startsWith(LOGS_PREFIX)) hasLogs = true;
     else if (name !== NETNS_MARKER && name !== ROOT_MARKER) isLast = false;
   }
   if (!isLast) return;
   await removeNetnsDirectory(root);
-  if (!existsSync(join(root, ROOT_MARKER))) return;
+  if (hasLogs || !existsSync(join(root, ROOT_MARKER))) return;
   await rm(join(root, ROOT_MARKER), { force: true });
   await rmdir(root).catch((err: unknown) => {
     if (!hasCode(err, "ENOTEMPTY") && !hasCode(err, "ENOENT")) throw err; // another command is making a lab

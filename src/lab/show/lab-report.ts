@@ -1,7 +1,13 @@
 /** What a lab looks like now: asked of the agents and the files, shown as a table or a picture. */
+import type { LabAgent } from "../host/lab-agent.ts";
 import type { LabHost } from "../host/lab-host.ts";
 import type { Lab } from "../lab.ts";
+import { isRunning } from "../machine/process-identity.ts";
+import type { LabRecord } from "../record/lab-record.ts";
 import { formatTable } from "./format-table.ts";
+
+/** State of an agent with nothing wrong. */
+const READY = "ready";
 
 /** One host, as found. */
 export interface HostReport {
@@ -11,7 +17,7 @@ export interface HostReport {
   readonly subnet: string | null;
   readonly overlayMtu: number | null;
   readonly agentPid: number | null;
-  /** `ready`, why not, `ended`, or `none`. */
+  /** {@link READY}, why not, `ended`, or `none`. */
   readonly agentState: string;
   readonly peers: number | null;
   readonly pods: readonly { readonly name: string; readonly address: string }[];
@@ -22,12 +28,24 @@ export async function reportHosts(lab: Lab): Promise<HostReport[]> {
   return await Promise.all(lab.hosts.map(reportHost));
 }
 
-/** One line about the lab as a whole. */
+/** Whether the lab was finished and every agent is ready. */
+export function isHealthy(record: LabRecord, hosts: readonly HostReport[]): boolean {
+  return record.stage === "up" && hosts.every((host) => host.agentState === READY);
+}
+
+/** A line about the lab as a whole, and one more when it was never finished. */
 export function describeLab(lab: Lab): string {
   const { name, network, underlayMtu } = lab.record;
   const etcd = lab.etcd.process;
   const state = etcd === null ? "not started" : etcd.isRunning ? `pid ${etcd.pid}` : "ended";
-  return `Lab ${name}: overlay ${network}, underlay MTU ${underlayMtu}, etcd ${lab.etcd.url} (${state})\n`;
+  return `Lab ${name}: overlay ${network}, underlay MTU ${underlayMtu}, etcd ${lab.etcd.url} (${state})\n${describeStage(lab.record)}`;
+}
+
+function describeStage({ stage, maker }: LabRecord): string {
+  if (stage === "up") return "";
+  return isRunning(maker)
+    ? `Not finished yet: process ${maker.pid} is making it\n`
+    : `Not finished: its lab up (pid ${maker.pid}) ended before it was; take it down (lab down)\n`;
 }
 
 /** The table of `twill lab status`. */
@@ -51,19 +69,30 @@ async function reportHost(host: LabHost): Promise<HostReport> {
     underlayIp: host.underlayIp,
     subnet: file?.subnet.toString() ?? null,
     overlayMtu: file?.overlayMtu ?? null,
-    agentPid: host.hasAgent ? host.agent.pid : null,
-    ...(await askState(host)),
+    ...(await askAgent(host)),
     pods: host.pods.map(({ name, address }) => ({ name, address })),
   };
 }
 
-async function askState(host: LabHost): Promise<{ agentState: string; peers: number | null }> {
-  if (!host.hasAgent) return { agentState: "none", peers: null };
-  if (!host.agent.isRunning) return { agentState: "ended", peers: null };
+/** The agent says itself which process it is: it may be one that was started by hand since. */
+async function askAgent(host: LabHost): Promise<Pick<HostReport, "agentPid" | "agentState" | "peers">> {
+  if (!host.hasAgent) return { agentPid: null, agentState: "none", peers: null };
+  const { agent } = host;
   try {
-    const status = await host.agent.status();
-    return { agentState: status.notReadyReason ?? "ready", peers: status.peers.length };
-  } catch {
-    return { agentState: "does not answer", peers: null };
+    const { pid, ready, notReadyReason, peers } = await agent.status();
+    const agentState = ready ? READY : (notReadyReason ?? "not ready");
+    return { agentPid: pid, agentState, peers: peers.length };
+  } catch (err) {
+    return { agentPid: agent.pid, agentState: silence(agent, err), peers: null };
   }
+}
+
+function silence(agent: LabAgent, err: unknown): string {
+  if (isDenied(err)) return "unknown: its socket is open to root only";
+  return agent.isRunning ? "does not answer" : "ended";
+}
+
+function isDenied(err: unknown): boolean {
+  const cause = err instanceof Error ? err.cause : null;
+  return cause instanceof Error && "code" in cause && cause.code === "EACCES";
 }

@@ -1,19 +1,31 @@
-import { copyFile, mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OverlayError } from "../../net/overlay-error.ts";
 import type { Lab } from "../lab.ts";
+import { logsDirectory, tidyStore } from "../record/lab-store.ts";
 
-/** Copies the logs of a lab that is about to go; resolves with the folder that keeps them. */
+/** Name for the logs of every demo, whose labs are each named after a process. */
+const DEMO_NAME = "demo";
+
+/** Copies the logs of a lab that is about to go, over those of an earlier one; resolves with the folder that keeps them. */
 export async function saveLogs(lab: Lab): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), `twill-${lab.name}-logs-`));
+  const name = lab.record.owner === "demo" ? DEMO_NAME : lab.name;
+  await removeLogs(lab.root, name);
+  const folder = logsDirectory(lab.root, name);
+  await mkdir(folder, { recursive: true }); // two demos may fail at once
   const logs = [
     ...lab.hosts.map((host) => [host.files.logFile, `${host.name}-agent.log`] as const),
     [lab.etcd.logFile, "etcd.log"] as const,
   ];
   // What did not get as far as to write one is no further failure.
-  await Promise.all(logs.map(([from, name]) => copyFile(from, join(folder, name)).catch(() => undefined)));
+  await Promise.all(logs.map(([from, to]) => copyFile(from, join(folder, to)).catch(() => undefined)));
   return folder;
+}
+
+/** Removes the logs that {@link saveLogs} kept under this name, if any, and what nothing needs then. */
+export async function removeLogs(root: string, name: string): Promise<void> {
+  await rm(logsDirectory(root, name), { recursive: true, force: true });
+  await tidyStore(root);
 }
 
 /** The failure with the place of the logs in its message. */

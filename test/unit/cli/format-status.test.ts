@@ -54,6 +54,11 @@ counters
 `);
   });
 
+  it("has no column for notes when there are none", () => {
+    const text = formatStatus({ ...READY, peers: READY.peers.map((peer) => ({ ...peer, isHeld: false })) });
+    expect(text).toMatch(/^ {2}SUBNET +SENT TO +NODE$/m);
+  });
+
   it("says what is not known yet and why the agent is not ready", () => {
     const text = formatStatus(STARTING_STATUS);
     expect(text).toBe(`\

@@ -76,6 +76,31 @@ describe("twill agent", () => {
   });
 });
 
+describe("twill lab", () => {
+  it.each([
+    [["up", "--backend", "vxlan"], "argument 'vxlan' is invalid. Allowed choices are udp"],
+    [["up", "--network", "10.1.1.0/29"], "Network 10.1.1.0/29 is too small for subnets; use a /28 or wider"],
+    [["exec", "h1", "--"], "Cannot run a command in the lab: none is given after --"],
+    [
+      ["exec", "h1", "--name", "x", "--", "true"],
+      'Cannot run "--name" as a command: options of lab exec go before',
+    ],
+    [["exec", "h1", "--", "-x"], 'Cannot run "-x" as a command'],
+  ])("refuses %j with status 2 before anything else", async (args, message) => {
+    expect(await run("lab", ...args)).toEqual({
+      status: 2,
+      out: "",
+      err: expect.stringContaining(message) as string,
+    });
+  });
+
+  it("says in the help of exec where options go", async () => {
+    const { out } = await run("lab", "exec", "--help");
+    expect(out).toContain("[options] <where> -- <command...>");
+    expect(out.replace(/\s+/g, " ")).toContain("options go before <where>");
+  });
+});
+
 describe("twill status", () => {
   let runDir: string;
 

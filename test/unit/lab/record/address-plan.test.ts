@@ -34,6 +34,12 @@ describe("parseOverlayNetwork", () => {
   });
 });
 
+describe("parseOverlayNetwork, given host bits", () => {
+  it("says which network is meant", () => {
+    expect(() => parseOverlayNetwork("10.244.0.1/16")).toThrow("bits set past the /16, use 10.244.0.0/16");
+  });
+});
+
 describe("checkCount", () => {
   it.each([0, 51, 1.5, Number.NaN])("refuses %d hosts", (hosts) => {
     expect(() => checkCount("hosts", hosts, 1, 50)).toThrow(

@@ -1,8 +1,9 @@
 /** What tests do to a lab's etcd beside the agents: leases of hosts that are not there, and a cut line to it. */
+import { ETCD_PREFIX } from "../../src/lab/lab-etcd.ts";
 import type { Lab, LabHost } from "./lab.ts";
 
-/** Under which every lab's leases are (flannel's default). */
-export const SUBNETS_PREFIX = "/coreos.com/network/subnets/";
+/** Under which every lab's leases are. */
+export const SUBNETS_PREFIX = `${ETCD_PREFIX}/subnets/`;
 
 /** A lease that no agent holds: `subnet` as in `10.244.7.0-24`. */
 export interface ForeignLease {

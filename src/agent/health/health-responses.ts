@@ -1,7 +1,7 @@
 import type { AgentStatus } from "../status.ts";
 
 /** Where the reason for a 503 stands, for people with curl; the body is flannel's to the byte. */
-export const REASON_HEADER = "x-twill-reason";
+const REASON_HEADER = "x-twill-reason";
 
 export interface HealthResponse {
   readonly status: number;

@@ -4,7 +4,7 @@ import { LabNode } from "./lab-node.ts";
 import type { SubnetFile } from "./subnet-file.ts";
 
 /** Bridge on a host that its pods hang on; Docker's would be docker0. */
-export const POD_BRIDGE = "br-pods";
+const POD_BRIDGE = "br-pods";
 
 /** What stands for a container: a namespace with one address of its host's subnet. */
 export class LabPod extends LabNode {

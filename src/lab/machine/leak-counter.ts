@@ -16,7 +16,7 @@ export interface LeakedPackets {
 const TABLE = "twill_lab";
 
 /** Text of the nftables rules that count packets of `network` in clear. */
-export function leakCounterRules(network: string): string {
+function leakCounterRules(network: string): string {
   return `table bridge ${TABLE} {
   counter from_overlay { }
   counter to_overlay { }

@@ -44,7 +44,7 @@ export const PROGRAM_DIRECTORIES = [
  * Environment of every program a lab starts: not the caller's, where a FLANNELD_ or ETCDCTL_ variable
  * would change what is tested, and with output in no one's language but the parsers'.
  */
-export const LAB_ENVIRONMENT: Readonly<Record<string, string>> = {
+const LAB_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: PROGRAM_DIRECTORIES.join(":"),
   LC_ALL: "C.UTF-8",
   HOME: "/",

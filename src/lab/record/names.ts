@@ -7,7 +7,7 @@ const HOST_NAME = /^h([1-9][0-9]?)$/;
 const POD_NAME = /^(h[1-9][0-9]?)p([1-9][0-9]{0,2})$/;
 
 /** Prefix of every namespace a lab makes. */
-export const NAMESPACE_PREFIX = "twl-";
+const NAMESPACE_PREFIX = "twl-";
 
 /** What stands in a namespace's name after the lab's name: a host, a pod, or `net`, the underlay. */
 export const UNDERLAY_NAME = "net";
@@ -29,11 +29,6 @@ export function hostName(number: number): string {
 /** Name of a host's pod, both counted from 1: `h1p1`. */
 export function podName(host: string, number: number): string {
   return `${host}p${number}`;
-}
-
-/** The host a pod's name speaks of, or null when `name` is no pod's. */
-export function hostOfPod(name: string): string | null {
-  return POD_NAME.exec(name)?.[1] ?? null;
 }
 
 /** The number of a host's name, or null when `name` is no host's. */

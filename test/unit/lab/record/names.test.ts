@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import {
   checkLabName,
   hostNumber,
-  hostOfPod,
   isNamespaceOf,
   namespaceName,
   podName,
@@ -44,6 +43,6 @@ describe("isNamespaceOf", () => {
 });
 
 describe("podName", () => {
-  it("is read back as the pod's host", () => expect(hostOfPod(podName("h12", 3))).toBe("h12"));
+  it("names the pod's host and its number there", () => expect(podName("h12", 3)).toBe("h12p3"));
   it("is no host's name", () => expect(hostNumber(podName("h1", 1))).toBeNull());
 });

@@ -11,7 +11,7 @@ const ADDON_PATH = fileURLToPath(new URL("../../build/twill_tun.node", import.me
 export type WatchHandle = object & { readonly watchHandle: unique symbol };
 
 /**
- * What native/addon.c exports, in the order of its files. Arguments of a wrong type or a range outside a
+ * What native/addon/addon.c exports, in the order of its files. Arguments of a wrong type or a range outside a
  * buffer are answered with -EINVAL. Use the typed wrappers beside this file, not these.
  */
 export interface NativeAddon {

@@ -6,19 +6,19 @@ import { buildCProgram } from "../../support/build-c-program.ts";
 
 const run = promisify(execFile);
 
-/** Each test program with the file of native/ that it is about. */
-const PROGRAMS = [
-  ["packet-io-test.c", "packet_io.c"],
-  ["process-test.c", "process.c"],
-  ["tun-test.c", "tun.c"],
-  ["udp-socket-test.c", "udp_socket.c"],
-] as const;
+/** Each test program with the files of native/ that it is about and needs; the first one names it. */
+const PROGRAMS: readonly (readonly [source: string, nativeFiles: readonly [string, ...string[]]])[] = [
+  ["packet-io-test.c", ["os/packet_io.c"]],
+  ["process-test.c", ["os/process.c"]],
+  ["tun-test.c", ["os/tun.c"]],
+  ["udp-socket-test.c", ["os/udp_socket.c"]],
+];
 
 const built = await Promise.all(
-  PROGRAMS.map(async ([source, nativeFile]) => {
-    const program = await buildCProgram(join(import.meta.dirname, source), [nativeFile]);
+  PROGRAMS.map(async ([source, nativeFiles]) => {
+    const program = await buildCProgram(join(import.meta.dirname, source), nativeFiles);
     const names = (await run(program.path, [])).stdout.trim().split("\n");
-    return [nativeFile, program, names] as const;
+    return [nativeFiles[0], program, names] as const;
   }),
 );
 

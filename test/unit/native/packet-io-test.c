@@ -1,5 +1,5 @@
-/* Facts about native/packet_io.c. */
-#include "packet_io.h"
+/* Facts about native/os/packet_io.c. */
+#include "os/packet_io.h"
 
 #include "c-test.h"
 

@@ -1,5 +1,5 @@
-/* Facts about native/process.c. */
-#include "process.h"
+/* Facts about native/os/process.c. */
+#include "os/process.h"
 
 #include "c-test.h"
 

@@ -1,5 +1,5 @@
-/* Facts about native/tun.c that need no root; test/netns/tun.test.ts has the others. */
-#include "tun.h"
+/* Facts about native/os/tun.c that need no root; test/netns/tun.test.ts has the others. */
+#include "os/tun.h"
 
 #include "c-test.h"
 

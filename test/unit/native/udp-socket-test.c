@@ -1,5 +1,5 @@
-/* Facts about native/udp_socket.c. */
-#include "udp_socket.h"
+/* Facts about native/os/udp_socket.c. */
+#include "os/udp_socket.h"
 
 #include "c-test.h"
 

@@ -1,4 +1,4 @@
-#include "packet_io.h"
+#include "os/packet_io.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "addon_args.h"
+#include "addon/addon_args.h"
 
 #include <string.h>
 

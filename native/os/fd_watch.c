@@ -1,4 +1,4 @@
-#include "fd_watch.h"
+#include "os/fd_watch.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "udp_socket.h"
+#include "os/udp_socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

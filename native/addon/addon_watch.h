@@ -2,7 +2,7 @@
 #ifndef TWILL_ADDON_WATCH_H
 #define TWILL_ADDON_WATCH_H
 
-#include "addon_args.h"
+#include "addon/addon_args.h"
 
 /* (fd, function) -> watch; it runs and calls function(status) as fd_watch.h says. */
 napi_value addon_watch_open(napi_env env, napi_callback_info info);

@@ -1,4 +1,4 @@
-#include "tun.h"
+#include "os/tun.h"
 
 #include <errno.h>
 #include <fcntl.h>

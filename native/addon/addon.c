@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "addon_args.h"
-#include "addon_watch.h"
-#include "fd_watch.h"
-#include "packet_io.h"
-#include "process.h"
-#include "tun.h"
-#include "udp_socket.h"
+#include "addon/addon_args.h"
+#include "addon/addon_watch.h"
+#include "os/fd_watch.h"
+#include "os/packet_io.h"
+#include "os/process.h"
+#include "os/tun.h"
+#include "os/udp_socket.h"
 
 #define MAX_NAME_BYTES 256   /* above any device name or socket path, which C checks closely */
 #define MAX_STATE_BYTES 4096 /* of an sd_notify(3) message */

@@ -1,10 +1,10 @@
-#include "addon_watch.h"
+#include "addon/addon_watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "addon_args.h"
-#include "fd_watch.h"
+#include "addon/addon_args.h"
+#include "os/fd_watch.h"
 
 /* Owned by the event loop and by the JavaScript object; the last one of them frees it. */
 struct watch {

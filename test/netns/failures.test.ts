@@ -88,7 +88,7 @@ describe("an agent whose start must fail", () => {
       "--bounding-set=-net_admin",
       "--inh-caps=-net_admin",
       process.execPath,
-      "src/cli/main.ts",
+      "src/cli/main.mjs",
       "agent",
       `--etcd-endpoints=${lab.etcd.url}`,
       `--subnet-file=${subnetFile}`,

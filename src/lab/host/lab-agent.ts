@@ -30,9 +30,11 @@ export interface AgentStart {
   /** After the lab's own flags, so they win. */
   readonly flags: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Command that takes `agent` and its flags: another build of twill than this. Default: this one. */
+  readonly program?: readonly string[] | undefined;
 }
 
-const PROGRAM = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("../../cli/main.mjs", import.meta.url));
 const SOCKET_NAME = "agent.sock";
 /** `twill agent` promises to end within 2 s of SIGTERM; the rest is for a busy machine. */
 const STOP_TIMEOUT_MS = 5_000;
@@ -67,9 +69,7 @@ export class LabAgent {
     const { files } = start;
     await mkdir(join(files.runDirectory, ".."), { recursive: true });
     const argv = [
-      process.execPath,
-      ...NODE_FLAGS,
-      PROGRAM,
+      ...(start.program ?? [process.execPath, ...NODE_FLAGS, PROGRAM]),
       "agent",
       `--etcd-endpoints=${start.etcdUrl}`,
       `--subnet-file=${files.subnetFile}`,

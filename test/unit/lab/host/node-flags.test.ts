@@ -3,10 +3,13 @@ import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { NODE_FLAGS } from "../../../../src/lab/host/node-flags.ts";
 
+const ROOT = resolve(import.meta.dirname, "../../../..");
+
 describe("NODE_FLAGS", () => {
   it("are the flags with which bin/twill starts Node.js", () => {
-    const script = readFileSync(resolve(import.meta.dirname, "../../../../bin/twill"), "utf8");
-    const flags = /^exec "\$node" (.*) "\$root\/src\/cli\/main\.ts" "\$@"$/m.exec(script)?.[1];
+    const read = (path: string): string => readFileSync(resolve(ROOT, path), "utf8");
+    const flags = /^TWILL_NODE_FLAGS="(.*)"$/m.exec(read("scripts/node-path.sh"))?.[1];
     expect(flags?.split(" ")).toEqual(NODE_FLAGS);
+    expect(read("bin/twill")).toContain('exec "$node" $TWILL_NODE_FLAGS "$root/src/cli/main.mjs" "$@"');
   });
 });

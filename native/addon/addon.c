@@ -21,10 +21,13 @@ static napi_value tun_open_js(napi_env env, napi_callback_info info)
 {
 	struct args args = args_of(env, info);
 	char name[MAX_NAME_BYTES];
+	bool wants_offloads;
+	struct args_int32s fds;
 
-	if (!args_get_text(&args, 0, name, sizeof(name)))
+	if (!args_get_text(&args, 0, name, sizeof(name)) ||
+	    !args_get_bool(&args, 1, &wants_offloads) || !args_get_int32s(&args, 2, &fds))
 		return args_number(env, -EINVAL);
-	return args_number(env, tun_open(name));
+	return args_number(env, tun_open(name, wants_offloads, fds.data, fds.count));
 }
 
 static napi_value tun_set_persistent_js(napi_env env, napi_callback_info info)
@@ -112,6 +115,18 @@ static napi_value udp_socket_forbid_reuse_js(napi_env env, napi_callback_info in
 			   args_get_int(&args, 0, &fd) ? udp_socket_forbid_reuse(fd) : -EINVAL);
 }
 
+static napi_value udp_socket_drops_js(napi_env env, napi_callback_info info)
+{
+	struct args args = args_of(env, info);
+	napi_value result = NULL;
+	int32_t fd;
+
+	if (!args_get_int(&args, 0, &fd))
+		return args_number(env, -EINVAL);
+	napi_create_uint32(env, udp_socket_drops(fd), &result);
+	return result;
+}
+
 static napi_value lock_file_js(napi_env env, napi_callback_info info)
 {
 	struct args args = args_of(env, info);
@@ -152,6 +167,7 @@ NAPI_MODULE_INIT()
 	    FUNCTION("packetPair", packet_pair_js),
 	    FUNCTION("udpSocketOpen", udp_socket_open_js),
 	    FUNCTION("udpSocketForbidReuse", udp_socket_forbid_reuse_js),
+	    FUNCTION("udpSocketDrops", udp_socket_drops_js),
 	    FUNCTION("watchOpen", addon_watch_open),
 	    FUNCTION("watchClose", addon_watch_close),
 	    FUNCTION("lockFile", lock_file_js),

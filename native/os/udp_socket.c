@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ int udp_socket_open(const struct udp_socket_options *options)
 	    .sin_addr.s_addr = htonl(options->address),
 	    .sin_port = htons(options->port),
 	};
-	int discover = IP_PMTUDISC_DONT;
+	int discover = IP_PMTUDISC_OMIT;
 	int fd, ret;
 
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -50,4 +51,13 @@ int udp_socket_forbid_reuse(int fd)
 	int off = 0;
 
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off)) < 0 ? -errno : 0;
+}
+
+uint32_t udp_socket_drops(int fd)
+{
+	uint32_t values[SK_MEMINFO_VARS] = {0};
+	socklen_t size = sizeof(values);
+
+	getsockopt(fd, SOL_SOCKET, SO_MEMINFO, values, &size);
+	return values[SK_MEMINFO_DROPS];
 }

@@ -14,8 +14,9 @@ struct udp_socket_options {
 
 /*
  * Open an IPv4 UDP socket, non-blocking and close-on-exec, and bind it. Its datagrams leave
- * with DF clear and may be cut into fragments on the way. Queues are as large as asked with
- * CAP_NET_ADMIN, else at most net.core.{r,w}mem_max. The caller owns the descriptor.
+ * with DF clear and may be cut into fragments on the way; ICMP that tells of a narrower path is
+ * not believed (IP_PMTUDISC_OMIT, kernel 3.15), for anybody can send it. Queues are as large as
+ * asked with CAP_NET_ADMIN, else at most net.core.{r,w}mem_max. The caller owns the descriptor.
  * Returns it, or a negative errno.
  */
 int udp_socket_open(const struct udp_socket_options *options);
@@ -25,5 +26,12 @@ int udp_socket_open(const struct udp_socket_options *options);
  * negative errno.
  */
 int udp_socket_forbid_reuse(int fd);
+
+/*
+ * Datagrams that the kernel dropped at this socket since it was opened, because its queue was full
+ * or its filter refused them; 32 bits, then it comes round. What the kernel or a network card
+ * joined counts once. 0 also when it cannot be asked.
+ */
+uint32_t udp_socket_drops(int fd);
 
 #endif

@@ -18,6 +18,14 @@ export interface AgentStatus {
   } | null;
   readonly backend: string | null;
   readonly overlayMtu: number | null;
+  /** How packets are carried now; null until they are. */
+  readonly datapath: {
+    readonly engine: "native" | "dgram";
+    readonly queues: number;
+    /** Runs of packets that cross between kernel and agent in one piece. */
+    readonly offload: "off" | "tcp" | "tcp+udp";
+    readonly sourcePort: "fixed" | "flow-hash";
+  } | null;
   readonly lease: {
     /** `cached`: taken from disk, not yet confirmed by the registry. */
     readonly state: "none" | "cached" | "held" | "reservation" | "lost";
@@ -39,6 +47,15 @@ export interface AgentStatus {
     readonly nodeId: string | null;
     /** Gone from the registry, but kept by the mass-deletion guard. */
     readonly isHeld: boolean;
+    /** Since the peer is forwarded to; null until it is. Bytes are those of the inner packets. */
+    readonly counters: {
+      readonly encapPackets: number;
+      readonly encapBytes: number;
+      readonly decapPackets: number;
+      readonly decapBytes: number;
+      /** Datagrams of this peer that the checks refused. */
+      readonly decapDropped: number;
+    } | null;
   }[];
   /** Leases under the prefix that are not forwarded to, by reason. */
   readonly rejectedLeases: Readonly<Record<string, number>>;

@@ -1,5 +1,7 @@
 /** The interface of a way of carrying overlay packets. Adding one is adding a folder and a line in backends.ts. */
 import type { Logger } from "pino";
+import type { DatapathOptions, DatapathState } from "../datapath/choose-engine.ts";
+import type { PeerCounters } from "../datapath/packet-engine.ts";
 import type { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import type { PeerSet } from "../peers/peer.ts";
 import type { BackendData, JsonValue } from "../subnet-lease/lease.ts";
@@ -23,6 +25,8 @@ export interface BackendContext {
   /** The `Backend` object of the network config, as stored. */
   readonly options: Readonly<Record<string, JsonValue>>;
   readonly sourceCheck: SourceCheck;
+  /** For backends that carry packets in this process. */
+  readonly datapath: DatapathOptions;
   readonly log: Logger;
 }
 
@@ -38,6 +42,8 @@ export interface Backend {
   readonly type: string;
   /** Bytes added in front of an inner IP packet: UDP 28, VXLAN 50, host-gw 0 (all over IPv4). */
   readonly overheadBytes: number;
+  /** What carries the packets in this process, or will; null where the kernel does. */
+  readonly engineName: DatapathState["engine"] | null;
   /** What the lease tells peers; may make a device that it needs for that. Comes before `open`. */
   advertise(signal: AbortSignal): Promise<BackendData>;
   /** Makes device, routes and socket for the node's own subnet, adopting what an earlier run left. */
@@ -50,11 +56,22 @@ export interface Backend {
   /** Packets and drops since `open`, by counter name; for status and metrics. */
   readCounters(): Readonly<Record<string, number>>;
   /**
+   * Packets of each peer as long as it is in every set: one that was away starts at zero. None where the kernel
+   * carries them uncounted.
+   */
+  readPeerCounters(): readonly PeerCounters[];
+  /** How packets are carried now; null while not open, and where the kernel carries them. */
+  readDatapath(): DatapathState | null;
+  /**
    * Stops forwarding and releases what the process holds. Kernel objects that keep overlay packets from
    * leaving in clear stay (persistent device, blackhole route). What is already gone is no error.
    */
   close(): Promise<void>;
 }
 
-/** @throws {OverlayError} `ERR_CONFIG_INVALID` when `context.options` are not this backend's */
-export type BackendFactory = (context: BackendContext) => Backend;
+/**
+ * Touches nothing outside the process.
+ * @throws {OverlayError} `ERR_CONFIG_INVALID` when `context.options` are not this backend's, `ERR_ADDON_MISSING` when
+ *   the packet engine that was asked for cannot be used
+ */
+export type BackendFactory = (context: BackendContext) => Promise<Backend>;

@@ -24,13 +24,16 @@ const OTHER_FLANNEL_TYPES: ReadonlySet<string> = new Set([
  * Makes the backend of this type, `Backend.Type` of the network config in any case; "" when that object has
  * none. Touches nothing outside the process.
  * @throws {OverlayError} `ERR_BACKEND_UNKNOWN` for a type that we do not have, `ERR_CONFIG_INVALID` when the
- *   options are not the backend's, or the overlay network holds this host's underlay address
+ *   options are not the backend's, or the overlay network holds this host's underlay address, `ERR_ADDON_MISSING`
+ *   as the {@link BackendFactory} says
  */
 export async function createBackend(type: string, context: BackendContext): Promise<Backend> {
   const load = FACTORIES.get(type.toLowerCase());
   if (load === undefined) throw unknownType(type);
   refuseOverlap(context);
-  return (await load())(context);
+  return await (
+    await load()
+  )(context);
 }
 
 function unknownType(type: string): OverlayError {

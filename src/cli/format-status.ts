@@ -19,6 +19,7 @@ function describe(status: AgentStatus): Record<string, string> {
     lease: describeLease(lease),
     underlay: underlay === null ? "unknown yet" : describeUnderlay(underlay),
     backend: status.backend === null ? "unknown yet" : `${status.backend}, MTU ${status.overlayMtu ?? "?"}`,
+    ...(status.datapath === null ? {} : { engine: describeDatapath(status.datapath) }),
     etcd: describeRegistry(registry),
   };
 }
@@ -33,6 +34,18 @@ function describeUnderlay(underlay: NonNullable<AgentStatus["underlay"]>): strin
   return `${interfaceName} ${interfaceIp}${publicIp === interfaceIp ? "" : `, peers send to ${publicIp}`}`;
 }
 
+const OFFLOADS = { off: "offload off", tcp: "offload of TCP", "tcp+udp": "offload of TCP and UDP" } as const;
+
+function describeDatapath({
+  engine,
+  queues,
+  offload,
+  sourcePort,
+}: NonNullable<AgentStatus["datapath"]>): string {
+  const parts = [engine, `${queues} queue${queues === 1 ? "" : "s"}`, OFFLOADS[offload]];
+  return [...parts, ...(sourcePort === "fixed" ? [] : ["source port by flow"])].join(", ");
+}
+
 function describeRegistry(registry: AgentStatus["registry"]): string {
   const contact =
     registry.lastContactSeconds === null
@@ -42,19 +55,64 @@ function describeRegistry(registry: AgentStatus["registry"]): string {
   return `${registry.isConnected ? "connected" : "not connected"}, ${contact}${revision}`;
 }
 
-function peerTable(status: AgentStatus): string[] {
-  if (status.peers.length === 0) return ["no peers"];
-  const hasNotes = status.peers.some((peer) => peer.isHeld);
-  const rows = status.peers.map((peer) => [
-    peer.subnet,
-    peer.underlayIp,
-    peer.nodeId ?? "-",
-    ...(hasNotes ? [peer.isHeld ? "gone from etcd, kept for now" : ""] : []),
-  ]);
+type Peer = AgentStatus["peers"][number];
+
+/** A column that stands there only when it says something of any peer. */
+interface Column {
+  readonly title: string;
+  readonly cell: (peer: Peer) => string;
+  readonly isNeeded?: (peer: Peer) => boolean;
+}
+
+const PEER_COLUMNS: readonly Column[] = [
+  { title: "SUBNET", cell: (peer) => peer.subnet },
+  { title: "SENT TO", cell: (peer) => peer.underlayIp },
+  {
+    title: "SENT",
+    cell: ({ counters }) =>
+      counters === null ? "-" : formatTraffic(counters.encapPackets, counters.encapBytes),
+  },
+  {
+    title: "RECEIVED",
+    cell: ({ counters }) =>
+      counters === null ? "-" : formatTraffic(counters.decapPackets, counters.decapBytes),
+  },
+  {
+    title: "REFUSED",
+    cell: ({ counters }) => String(counters?.decapDropped ?? 0),
+    isNeeded: ({ counters }) => (counters?.decapDropped ?? 0) > 0,
+  },
+  { title: "NODE", cell: (peer) => peer.nodeId ?? "-" },
+  {
+    title: "NOTE",
+    cell: (peer) => (peer.isHeld ? "gone from etcd, kept for now" : ""),
+    isNeeded: (peer) => peer.isHeld,
+  },
+];
+
+function peerTable({ peers }: AgentStatus): string[] {
+  if (peers.length === 0) return ["no peers"];
+  const columns = PEER_COLUMNS.filter(({ isNeeded }) => isNeeded === undefined || peers.some(isNeeded));
   return [
-    `${status.peers.length} peer${status.peers.length === 1 ? "" : "s"}`,
-    ...formatTable([["SUBNET", "SENT TO", "NODE", ...(hasNotes ? ["NOTE"] : [])], ...rows]),
+    `${peers.length} peer${peers.length === 1 ? "" : "s"}`,
+    ...formatTable([
+      columns.map(({ title }) => title),
+      ...peers.map((peer) => columns.map(({ cell }) => cell(peer))),
+    ]),
   ];
+}
+
+function formatTraffic(packets: number, bytes: number): string {
+  return packets === 0 ? "0" : `${packets}, ${formatBytes(bytes)}`;
+}
+
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"] as const;
+
+/** Whole bytes below 1 kB, from there three digits, in powers of 1000. */
+function formatBytes(bytes: number): string {
+  const power = Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  const value = bytes / 1000 ** power;
+  return `${power === 0 || value >= 100 ? Math.floor(value) : value.toPrecision(3)} ${BYTE_UNITS[power] ?? ""}`;
 }
 
 function countTable(title: string, counts: Readonly<Record<string, number>>): string[] {

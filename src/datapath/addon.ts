@@ -15,13 +15,16 @@ export type WatchHandle = object & { readonly watchHandle: unique symbol };
  * buffer are answered with -EINVAL. Use the typed wrappers beside this file, not these.
  */
 export interface NativeAddon {
-  tunOpen(name: string): number;
+  /** Fills `fds`, one for each queue; answers with the bits {@link TUN_BITS}. */
+  tunOpen(name: string, wantsOffloads: boolean, fds: Int32Array): number;
   tunSetPersistent(fd: number, isPersistent: boolean): number;
   packetRead(fd: number, buffer: Uint8Array, offset: number, length: number): number;
   packetWrite(fd: number, buffer: Uint8Array, offset: number, length: number): number;
   packetPair(fds: Int32Array): number;
   udpSocketOpen(address: number, port: number, receiveBufferBytes: number, sendBufferBytes: number): number;
   udpSocketForbidReuse(fd: number): number;
+  /** 32 bits, then it comes round. */
+  udpSocketDrops(fd: number): number;
   watchOpen(fd: number, onReadable: (errno: number) => void): WatchHandle | number;
   watchClose(watch: WatchHandle): number;
   lockFile(fd: number): number;
@@ -29,26 +32,30 @@ export interface NativeAddon {
   hardenProcess(): number;
 }
 
+/** What `tunOpen` has opened, as native/os/tun.h says. */
+export const TUN_BITS = { hasVnetHeader: 1, takesUdpRuns: 2 } as const;
+
 let loaded: NativeAddon | null = null;
 
 /** The addon, loaded at the first call. @throws {OverlayError} `ERR_ADDON_MISSING` */
 export function loadAddon(): NativeAddon {
-  return (loaded ??= loadAddonFrom(ADDON_PATH));
+  return (loaded ??= loadAddonFrom(ADDON_PATH) as NativeAddon);
 }
 
-/** Loads the addon from this file. @throws {OverlayError} `ERR_ADDON_MISSING` when it is not there or does not load */
-export function loadAddonFrom(path: string): NativeAddon {
+/**
+ * Loads an addon from this file; what it exports is for the caller to know.
+ * @throws {OverlayError} `ERR_ADDON_MISSING` when it is not there or does not load
+ */
+export function loadAddonFrom(path: string): unknown {
   if (!existsSync(path)) {
     throw new OverlayError(
       "ERR_ADDON_MISSING",
       `Cannot load the addon: ${path} is missing; run scripts/setup`,
-      {
-        path,
-      },
+      { path },
     );
   }
   try {
-    return createRequire(import.meta.url)(path) as NativeAddon;
+    return createRequire(import.meta.url)(path);
   } catch (err) {
     throw new OverlayError(
       "ERR_ADDON_MISSING",

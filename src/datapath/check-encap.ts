@@ -1,12 +1,12 @@
 /** TUN to UDP: what may leave this host, and to whom. */
+import { isOwnDestination, isOwnSource, peerOfDestination } from "./address-owner.ts";
 import { HEADER_FAULT, findHeaderFault } from "./check-header.ts";
 import type { HeaderFault } from "./check-header.ts";
 import type { ForwardingTable } from "./forwarding-table.ts";
 import { NO_PEER } from "./forwarding-table.ts";
-import * as ipv4 from "./ipv4-header.ts";
+import { hopsLeftOf, isIpv6, mustNotFragment, totalLengthOf } from "./inner-packet.ts";
 import { COUNTER } from "./packet-counters.ts";
 import type { CounterIndex } from "./packet-counters.ts";
-import { isOwnAddress } from "./packet-verdict.ts";
 import type { PacketRules, PacketVerdict } from "./packet-verdict.ts";
 
 /**
@@ -23,20 +23,18 @@ export function checkEncap(
   table: ForwardingTable,
   verdict: PacketVerdict,
 ): CounterIndex {
-  const fault = findHeaderFault(packet, bytes);
+  const fault = findHeaderFault(packet, bytes, rules.ownRange6 !== null);
   if (fault !== HEADER_FAULT.none) return dropOf(fault, packet);
-  const source = ipv4.sourceOf(packet);
-  const destination = ipv4.destinationOf(packet);
 
-  const isForeignSource = rules.sourceCheck !== "off" && !isOwnAddress(rules, source);
+  const isForeignSource = rules.sourceCheck !== "off" && !isOwnSource(packet, rules);
   if (isForeignSource && rules.sourceCheck === "strict") return COUNTER.encapDropForeignSource;
-  if (isOwnAddress(rules, destination)) return COUNTER.encapDropOwnDestination;
-  if (ipv4.ipTtlOf(packet) <= 1) return COUNTER.encapDropTtl;
-  const peer = table.peerOfDestination(destination);
+  if (isOwnDestination(packet, rules)) return COUNTER.encapDropOwnDestination;
+  if (hopsLeftOf(packet) <= 1) return COUNTER.encapDropTtl;
+  const peer = peerOfDestination(packet, table);
   if (peer === NO_PEER) return COUNTER.encapDropNoPeer;
-  const length = ipv4.totalLengthOf(packet);
-  if (length > rules.overlayMtu && ipv4.mustNotFragment(packet)) return COUNTER.encapDropDontFragment;
-  if (length > ipv4.MAX_UDP_PAYLOAD_BYTES) return COUNTER.encapDropTooLong;
+  const length = totalLengthOf(packet);
+  if (length > rules.overlayMtu && mustNotFragment(packet)) return COUNTER.encapDropDontFragment;
+  if (length > rules.maxInnerBytes) return COUNTER.encapDropTooLong;
 
   verdict.peer = peer;
   verdict.length = length;
@@ -49,7 +47,7 @@ function dropOf(fault: Exclude<HeaderFault, 0>, packet: Buffer): CounterIndex {
     case HEADER_FAULT.short:
       return COUNTER.encapDropShort;
     case HEADER_FAULT.version:
-      return ipv4.versionOf(packet) === 6 ? COUNTER.encapDropIpv6 : COUNTER.encapDropVersion;
+      return isIpv6(packet) ? COUNTER.encapDropIpv6 : COUNTER.encapDropVersion;
     case HEADER_FAULT.headerLength:
       return COUNTER.encapDropHeaderLength;
     case HEADER_FAULT.totalLength:

@@ -1,7 +1,9 @@
 /** Datagrams on their way to peers: the memory they lie in, how many may wait, and how each one ended. */
-import { MAX_PACKET_BYTES } from "./ipv4-header.ts";
+import { MAX_PACKET_BYTES } from "./inner-packet.ts";
 import { COUNTER, addTo } from "./packet-counters.ts";
 import type { CounterBlock, CounterIndex } from "./packet-counters.ts";
+import { countEncap } from "./peer-counter-block.ts";
+import type { PeerCounterBlock } from "./peer-counter-block.ts";
 
 /**
  * Datagrams that may wait for the socket, 64 KiB of address space each (8 MiB; only touched pages take memory).
@@ -18,11 +20,14 @@ export type SendDatagram = (bytes: Buffer, length: number, address: string, onSe
 
 /** Memory for one datagram. Whoever takes it fills it, and sends it or gives it back. */
 export interface SendSlot {
-  /** Room for the longest IPv4 packet. */
-  readonly bytes: Buffer;
-  length: number;
-  /** An ICMP error of ours, not somebody's packet: other counters. */
-  isIcmpError: boolean;
+  /** Framing, then room for the longest packet. */
+  readonly datagram: Buffer;
+  /** The same memory from the packet on. */
+  readonly packet: Buffer;
+  /** Length of the packet, without the framing. */
+  packetBytes: number;
+  /** Counters of the peer it goes to; null for an ICMP error of ours, which is not somebody's packet. */
+  peerCounters: PeerCounterBlock | null;
   readonly onSent: OnSent;
 }
 
@@ -33,13 +38,16 @@ export interface SendSlot {
 export class DgramSendQueue {
   readonly #sendDatagram: SendDatagram;
   readonly #counters: CounterBlock;
+  readonly #framingBytes: number;
   readonly #free: SendSlot[];
   #whenIdle: (() => void) | null = null;
 
-  constructor(sendDatagram: SendDatagram, counters: CounterBlock) {
+  /** @param framingBytes room in front of each packet */
+  constructor(sendDatagram: SendDatagram, counters: CounterBlock, framingBytes: number) {
     this.#sendDatagram = sendDatagram;
     this.#counters = counters;
-    const memory = Buffer.alloc(SEND_SLOTS * MAX_PACKET_BYTES);
+    this.#framingBytes = framingBytes;
+    const memory = Buffer.alloc(SEND_SLOTS * (framingBytes + MAX_PACKET_BYTES));
     this.#free = Array.from({ length: SEND_SLOTS }, (_, i) => this.#createSlot(memory, i));
   }
 
@@ -54,9 +62,9 @@ export class DgramSendQueue {
     if (this.#free.length === SEND_SLOTS) this.#whenIdle?.();
   }
 
-  /** Sends the first `slot.length` bytes to an address in dotted decimal, counts how that ends, gives the slot back. */
+  /** Sends framing and packet to an address in dotted decimal, counts how that ends, gives the slot back. */
   send(slot: SendSlot, address: string): void {
-    this.#sendDatagram(slot.bytes, slot.length, address, slot.onSent);
+    this.#sendDatagram(slot.datagram, this.#framingBytes + slot.packetBytes, address, slot.onSent);
   }
 
   /** Resolves when every slot has been given back. */
@@ -66,10 +74,13 @@ export class DgramSendQueue {
   }
 
   #createSlot(memory: Buffer, index: number): SendSlot {
+    const slotBytes = this.#framingBytes + MAX_PACKET_BYTES;
+    const datagram = memory.subarray(index * slotBytes, (index + 1) * slotBytes);
     const slot: SendSlot = {
-      bytes: memory.subarray(index * MAX_PACKET_BYTES, (index + 1) * MAX_PACKET_BYTES),
-      length: 0,
-      isIcmpError: false,
+      datagram,
+      packet: datagram.subarray(this.#framingBytes),
+      packetBytes: 0,
+      peerCounters: null,
       onSent: (err) => {
         this.#count(slot, err);
         this.giveBack(slot);
@@ -79,11 +90,12 @@ export class DgramSendQueue {
   }
 
   #count(slot: SendSlot, err: NodeJS.ErrnoException | null): void {
-    if (slot.isIcmpError) {
+    if (slot.peerCounters === null) {
       addTo(this.#counters, err === null ? COUNTER.icmpSent : COUNTER.icmpFailed, 1);
     } else if (err === null) {
       addTo(this.#counters, COUNTER.encapSent, 1);
-      addTo(this.#counters, COUNTER.encapBytes, slot.length);
+      addTo(this.#counters, COUNTER.encapBytes, slot.packetBytes);
+      countEncap(slot.peerCounters, slot.packetBytes);
     } else {
       addTo(this.#counters, dropOf(err), 1);
     }

@@ -9,16 +9,6 @@
  */
 import * as ipv4 from "./ipv4-header.ts";
 
-/** Why a packet is refused, as ICMP type and code. */
-export interface IcmpReason {
-  readonly type: number;
-  readonly code: number;
-}
-
-export const NET_UNREACHABLE: IcmpReason = { type: 3, code: 0 };
-export const FRAGMENTATION_NEEDED: IcmpReason = { type: 3, code: 4 };
-export const TIME_EXCEEDED: IcmpReason = { type: 11, code: 0 };
-
 /** Longest ICMP error: every host can take a packet of this length whole (RFC 1812 section 4.3.2.3). */
 export const MAX_ICMP_ERROR_BYTES = 576;
 
@@ -53,12 +43,12 @@ export function mayAnswer(packet: Buffer): boolean {
  * Writes the error about `offender` at the start of `out`, which has {@link MAX_ICMP_ERROR_BYTES}, and returns
  * its length. The quote is the packet as it came, up to its total length: never a byte that was not received.
  * @param tunAddress source of the error, host order
- * @param nextHopMtu for {@link FRAGMENTATION_NEEDED}; 0 for the others
+ * @param nextHopMtu for type 3, code 4; 0 for the others
  */
 export function writeIcmpError(
   out: Buffer,
   offender: Buffer,
-  reason: IcmpReason,
+  reason: { readonly type: number; readonly code: number },
   tunAddress: number,
   nextHopMtu: number,
 ): number {

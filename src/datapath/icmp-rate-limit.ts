@@ -20,7 +20,8 @@ export class IcmpRateLimit {
   #totalFullAtMs = -Infinity;
 
   /**
-   * Whether an error to this sender (host order) may be sent now; if so, it is counted as sent. Allocates nothing.
+   * Whether an error to this sender may be sent now; if so, it is counted as sent. Allocates nothing.
+   * @param sender its IPv4 address, or the low 32 bits of its IPv6 address, in host order
    * @param nowMs time that never goes back
    */
   allow(sender: number, nowMs: number): boolean {

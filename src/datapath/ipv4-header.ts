@@ -17,19 +17,12 @@ export const MIN_HEADER_BYTES = 20;
 /** Longest payload of one UDP datagram over IPv4: 65,535 less the two headers. */
 export const MAX_UDP_PAYLOAD_BYTES = 65_535 - 20 - 8;
 
-/** Longest IPv4 packet (total length has 16 bits). */
-export const MAX_PACKET_BYTES = 65_535;
-
 export const PROTOCOL_ICMP = 1;
 
 const DONT_FRAGMENT = 0x4000;
 const FRAGMENT_OFFSET_MASK = 0x1fff;
 /** What one hop less adds to the sum of the header: ~m + m' for m' = m - 0x0100, whatever m is. */
 const ONE_HOP_LESS = 0xfeff;
-
-export function versionOf(packet: Buffer): number {
-  return packet.readUInt8(0) >>> 4;
-}
 
 /** Length of the header with its options, in bytes, as the packet says. */
 export function headerBytesOf(packet: Buffer): number {

@@ -9,9 +9,9 @@
 export const COUNTER = {
   /** Handed to the kernel for a peer. */
   encapSent: 0,
-  /** Shorter than an IPv4 header. */
+  /** Shorter than an IP header. */
   encapDropShort: 1,
-  /** IPv6: the kernel's own neighbour and router noise on any device that is up. */
+  /** IPv6 where this node carries none: the kernel's own neighbour and router noise on any device that is up. */
   encapDropIpv6: 2,
   /** IP version neither 4 nor 6. */
   encapDropVersion: 3,
@@ -34,56 +34,79 @@ export const COUNTER = {
   encapDropDontFragment: 12,
   /** Longer than one UDP datagram can carry. */
   encapDropTooLong: 13,
+  /** What the kernel left for us to cut or to complete does not fit the packet (virtio-net header of the TUN). */
+  encapDropOffload: 14,
   /** The send queue is full (ours, or the kernel said EAGAIN or ENOBUFS). */
-  encapDropSendBusy: 14,
+  encapDropSendBusy: 15,
   /** The kernel refused the datagram's size (EMSGSIZE). */
-  encapDropSendTooLong: 15,
+  encapDropSendTooLong: 16,
   /** Any other error of the send. */
-  encapDropSendFailed: 16,
+  encapDropSendFailed: 17,
 
   /** Written to the TUN. */
-  decapDelivered: 17,
-  /** Outer source is no peer's underlay address. */
-  decapDropStranger: 18,
-  decapDropShort: 19,
-  /** IP version not 4. */
-  decapDropVersion: 20,
-  decapDropHeaderLength: 21,
-  decapDropTotalLength: 22,
-  decapDropChecksum: 23,
-  decapDropMartian: 24,
+  decapDelivered: 18,
+  /** Outer source is no peer's underlay address. Those dropped in the kernel count once for a joined batch. */
+  decapDropStranger: 19,
+  /**
+   * The socket's queue was full: the kernel dropped datagrams before we could read them. What it had joined to a
+   * batch of up to 64 counts once.
+   */
+  decapDropQueueFull: 20,
+  decapDropShort: 21,
+  /** VXLAN: the flag that says that there is a VNI is clear. */
+  decapDropFrameFlags: 22,
+  /** VXLAN: the VNI of another network. */
+  decapDropFrameVni: 23,
+  /** VXLAN: a frame to another MAC address than ours, or to several. */
+  decapDropFrameMac: 24,
+  /** VXLAN: neither IPv4 nor IPv6, but ARP or VLAN for example. */
+  decapDropFrameType: 25,
+  /** IP version not 4, nor 6 where this node carries IPv6; with VXLAN, not what the ethertype says. */
+  decapDropVersion: 26,
+  decapDropHeaderLength: 27,
+  decapDropTotalLength: 28,
+  decapDropChecksum: 29,
+  decapDropMartian: 30,
   /** Source in our own subnet, or, under `strict`, outside the subnet of the peer that sent it. */
-  decapDropForeignSource: 25,
+  decapDropForeignSource: 31,
   /** Destination outside our own subnet. */
-  decapDropForeignDestination: 26,
+  decapDropForeignDestination: 32,
   /** Time to live used up; answered with time exceeded through the peer. */
-  decapDropTtl: 27,
+  decapDropTtl: 33,
   /** The TUN takes no more now (EAGAIN). */
-  decapDropWriteBusy: 28,
+  decapDropWriteBusy: 34,
   /** The TUN is down (EIO). */
-  decapDropDeviceDown: 29,
+  decapDropDeviceDown: 35,
   /** The TUN refused the packet (EINVAL). */
-  decapDropWriteRefused: 30,
+  decapDropWriteRefused: 36,
   /** Any other error of the write. */
-  decapDropWriteFailed: 31,
+  decapDropWriteFailed: 37,
 
   /** Inner bytes of `encapSent`. */
-  encapBytes: 32,
+  encapBytes: 38,
   /** Inner bytes of `decapDelivered`. */
-  decapBytes: 33,
+  decapBytes: 39,
   /** Of the packets that passed the checks, those with a source outside our own subnet, under `count`. */
-  encapForeignSource: 34,
+  encapForeignSource: 40,
   /** Of the packets that passed the checks, those with a source outside the sender's subnet, under `count`. */
-  decapForeignSource: 35,
-  icmpSent: 36,
+  decapForeignSource: 41,
+  icmpSent: 42,
   /** ICMP errors held back by the rate limit. */
-  icmpRateLimited: 37,
+  icmpRateLimited: 43,
   /** ICMP errors that neither the TUN nor the socket took. */
-  icmpFailed: 38,
+  icmpFailed: 44,
   /** Reads of the TUN that failed. */
-  tunReadErrors: 39,
+  tunReadErrors: 45,
   /** Errors that the socket reported outside of a send. */
-  socketErrors: 40,
+  socketErrors: 46,
+  /** Of the packets sent, those that were cut from larger ones. */
+  encapCut: 47,
+  /** Of the packets delivered, those that went to the TUN within larger ones. */
+  decapMerged: 48,
+  /** Batches that the kernel refused and took packet by packet. */
+  offloadRefused: 49,
+  /** Offloads given up while running. */
+  offloadDowngrades: 50,
 } as const;
 
 export type CounterName = keyof typeof COUNTER;

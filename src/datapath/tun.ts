@@ -1,11 +1,24 @@
-/** Opens and keeps TUN devices: bare IP packets, one per read or write. */
+/** Opens and keeps TUN devices. */
 import { closeSync } from "node:fs";
 import { OverlayError } from "../net/overlay-error.ts";
 import type { ErrorCode } from "../net/overlay-error.ts";
-import { errnoName, loadAddon } from "./addon.ts";
+import { TUN_BITS, errnoName, loadAddon } from "./addon.ts";
 
 /** Names the kernel takes (IFNAMSIZ 16 with its NUL) and that cannot be a template such as "tun%d". */
 const DEVICE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
+
+/** An open TUN, as a packet engine takes it over. */
+export interface OpenTun {
+  /** One non-blocking descriptor for each queue. */
+  readonly fds: readonly number[];
+  /**
+   * True: each packet has a `struct virtio_net_hdr` of 10 bytes in front (include/uapi/linux/virtio_net.h), its
+   * checksum may be unfinished, and one read or write may carry a run of TCP segments. False: bare IP packets.
+   */
+  readonly hasVnetHeader: boolean;
+  /** With a header, one read or write may carry a run of UDP datagrams too (kernel 6.2). */
+  readonly takesUdpRuns: boolean;
+}
 
 export interface OpenTunOptions {
   /**
@@ -13,42 +26,68 @@ export interface OpenTunOptions {
    * so packets for the overlay wait or are dropped there and never leave by another route.
    */
   readonly isPersistent: boolean;
+  /** 1 to {@link MAX_QUEUES}. A device is made for one queue or for several and keeps that as long as it lives. */
+  readonly queues: number;
+  /** `auto`: with virtio-net headers and every offload the kernel knows, if it has any. `off`: bare, complete packets. */
+  readonly offload: "auto" | "off";
 }
 
+/** Most queues of a packet engine: as many as it has sockets for (native/engine/sockets.h). */
+export const MAX_QUEUES = 16;
+
 /**
- * Opens the TUN `name`, adopting one that an earlier run left and creating it otherwise. The descriptor is
- * non-blocking and close-on-exec; the caller owns it (`fs.closeSync`). The device belongs to the user of the process:
- * while nobody is attached, only that user and CAP_NET_ADMIN get in.
+ * Opens the TUN `name`, adopting one that an earlier run left and creating it otherwise; what that run set on it
+ * is overwritten. The descriptors are non-blocking and close-on-exec; the caller owns them. The device belongs to
+ * the user of the process: while nobody is attached, only that user and CAP_NET_ADMIN get in.
  * @throws {OverlayError} `ERR_TUN_BUSY` while another process is attached, `ERR_TUN_DENIED` without the
  *   capability or the device node, `ERR_TUN_FAILED` when a device of another kind has the name
- * @throws {RangeError} when `name` cannot be a device name
+ * @throws {RangeError} when `name` cannot be a device name, or the number of queues is not 1 to {@link MAX_QUEUES}
  */
-export function openTun(name: string, options: OpenTunOptions): number {
+export function openTun(name: string, options: OpenTunOptions): OpenTun {
+  checkArguments(name, options);
+  const fds = new Int32Array(options.queues);
+  const bits = loadAddon().tunOpen(name, options.offload === "auto", fds);
+  if (bits < 0) throw tunError("open", name, bits, options);
+  const tun = {
+    fds: [...fds],
+    hasVnetHeader: (bits & TUN_BITS.hasVnetHeader) !== 0,
+    takesUdpRuns: (bits & TUN_BITS.takesUdpRuns) !== 0,
+  };
+  const status = loadAddon().tunSetPersistent(tun.fds[0] ?? -1, options.isPersistent);
+  if (status >= 0) return tun;
+  closeTun(tun);
+  throw tunError("set the persistence of", name, status, options);
+}
+
+/** Closes every queue; a device that is not persistent is gone then. */
+export function closeTun({ fds }: Pick<OpenTun, "fds">): void {
+  for (const fd of fds) closeSync(fd);
+}
+
+function checkArguments(name: string, { queues }: OpenTunOptions): void {
   if (!DEVICE_NAME.test(name)) {
     throw new RangeError(`Cannot open a TUN: a device name has 1 to 15 of A-Z a-z 0-9 _ . -, got "${name}"`);
   }
-  const fd = loadAddon().tunOpen(name);
-  if (fd < 0) throw tunError("open", name, fd);
-  const status = loadAddon().tunSetPersistent(fd, options.isPersistent);
-  if (status < 0) {
-    closeSync(fd);
-    throw tunError("set the persistence of", name, status);
+  if (!Number.isInteger(queues) || queues < 1 || queues > MAX_QUEUES) {
+    throw new RangeError(`Cannot open a TUN: it has 1 to ${MAX_QUEUES} queues, got ${queues}`);
   }
-  return fd;
 }
 
-function tunError(action: string, name: string, errno: number): OverlayError {
+function tunError(action: string, name: string, errno: number, { queues }: OpenTunOptions): OverlayError {
   const errorName = errnoName(errno);
-  const [code, reason] = explain(errorName);
+  const [code, reason] = explain(errorName, queues);
   return new OverlayError(code, `Cannot ${action} TUN ${name}: ${reason}`, { tun: name, errno: errorName });
 }
 
-function explain(errorName: string): [ErrorCode, string] {
+function explain(errorName: string, queues: number): [ErrorCode, string] {
   switch (errorName) {
     case "EBUSY":
       return ["ERR_TUN_BUSY", "another process is attached to it"];
     case "EINVAL":
-      return ["ERR_TUN_FAILED", "a device of this name exists that is not a TUN with a single queue"];
+      return [
+        "ERR_TUN_FAILED",
+        `a device of this name exists that is not a TUN ${queues === 1 ? "with a single queue" : "for several queues"}`,
+      ];
     case "EPERM":
     case "EACCES":
       return [

@@ -70,6 +70,36 @@ export function adoptUnderlaySocket(fd: number): Socket {
 }
 
 /**
+ * How often the kernel's counters of drops at a socket are read at least. They have 32 bits: at 10 million datagrams a
+ * second they come round after 7 minutes.
+ */
+export const READ_DROPS_INTERVAL_MS = 60_000;
+
+/** Counts the datagrams that the kernel dropped at a socket because its queue was full. */
+export class QueueDrops {
+  readonly #fd: number;
+  #seen = 0;
+  #sum = 0;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** All since the socket was opened. To be called every {@link READ_DROPS_INTERVAL_MS}; not after it was closed. */
+  read(): number {
+    const drops = loadAddon().udpSocketDrops(this.#fd);
+    this.#sum += (drops - this.#seen) >>> 0;
+    this.#seen = drops;
+    return this.#sum;
+  }
+
+  /** What {@link read} gave last. */
+  get last(): number {
+    return this.#sum;
+  }
+}
+
+/**
  * Our peers have addresses, not names. Node's own lookup answers an address one tick later: a send that a `close`
  * overtakes would then end without a callback, and each send costs 5 % more.
  */

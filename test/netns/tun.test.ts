@@ -4,7 +4,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EAGAIN, EBADFD } from "../../src/datapath/packet-io.ts";
 import { buildCProgram } from "../support/build-c-program.ts";
 import { eventually } from "../support/eventually.ts";
+import { TUN_TAKES_UDP_RUNS } from "../support/kernel.ts";
 import { NetworkNamespace } from "../support/network-namespace.ts";
+import type { OpenTun, OpenTunOptions } from "../../src/datapath/tun.ts";
 import { TunProcess } from "../support/tun-process.ts";
 import type { TunProcessOptions } from "../support/tun-process.ts";
 
@@ -12,6 +14,10 @@ const { EBADF, EIO, EINVAL, EPERM } = constants.errno;
 /** Longest IP packet, by its 16-bit total length (RFC 791 section 3.1). */
 const MAX_IP_BYTES = 65_535;
 const HEADER_BYTES = 28; // IPv4 and UDP
+/** struct virtio_net_hdr (include/uapi/linux/virtio_net.h): flags, gso_type, and four 16-bit numbers. */
+const VNET_HEADER_BYTES = 10;
+const TCP_PROTOCOL = 6;
+const MAX_READ_BYTES = VNET_HEADER_BYTES + MAX_IP_BYTES;
 
 let namespace: NetworkNamespace;
 let processes: TunProcess[];
@@ -73,6 +79,24 @@ function udpChecksumError(packet: string): number {
   return 0xffff - sum;
 }
 
+/** The ways in which a TUN can be open. */
+const KINDS = (["auto", "off"] as const).flatMap((offload) =>
+  [1, 2].map((queues) => ({ offload, queues, isPersistent: true })),
+);
+const SWITCHES = KINDS.flatMap((from) => KINDS.map((to) => ({ from, to })));
+const show = ({ offload, queues }: OpenTunOptions): string => `${offload} x ${queues}`;
+
+/** Sends a datagram through the device and expects it as a TUN of this kind hands it over. */
+async function expectDatagram(open: OpenTun): Promise<void> {
+  await tun.call("sendDatagram", "10.244.2.2", 9, "0102030405");
+  const { packet } = await tun.call("readNextOf", open.fds, MAX_READ_BYTES);
+  const inner = open.hasVnetHeader ? packet.slice(2 * VNET_HEADER_BYTES) : packet;
+  expect(inner).toMatch(/^45.{38}.{16}0102030405$/);
+  // flags 1 (the checksum is to be finished), no GSO, from byte 20 at offset 6: little-endian.
+  if (open.hasVnetHeader) expect(packet).toMatch(/^01000000000014000600/);
+  else expect(udpChecksumError(inner)).toBe(0);
+}
+
 describe("openTun", () => {
   it("makes a persistent TUN with one queue, without packet information or virtio-net header", async () => {
     await tun.call("open", "tw0", true);
@@ -129,19 +153,63 @@ describe("openTun", () => {
     });
   });
 
-  it("turns off the offloads that an earlier process left on: packets have their checksum", async () => {
-    await using program = await buildCProgram(
-      join(import.meta.dirname, "../support/tun-with-offloads.c"),
-      [],
-    );
-    await namespace.run(program.path, ["tw0"]);
-    const fd = await tun.call("open", "tw0", true);
+  it.each(SWITCHES.map((pair) => ({ ...pair, name: `${show(pair.from)} to ${show(pair.to)}` })))(
+    "overwrites what an earlier run left, or says that the device is of the other kind: $name",
+    async ({ from, to }) => {
+      await tun.call("closeTun", await tun.call("openTun", "tw0", from));
+      await configure("tw0");
+
+      const opening = tun.call("openTun", "tw0", to);
+
+      if (from.queues !== to.queues) {
+        const kind = to.queues === 1 ? "with a single queue" : "for several queues";
+        const message = `Cannot open TUN tw0: a device of this name exists that is not a TUN ${kind}`;
+        await expect(opening).rejects.toMatchObject({ code: "ERR_TUN_FAILED", message });
+        return;
+      }
+      const opened = await opening;
+      const hasVnetHeader = to.offload === "auto";
+      expect(opened).toMatchObject({ hasVnetHeader, takesUdpRuns: hasVnetHeader && TUN_TAKES_UDP_RUNS });
+      expect((await showLink("tw0"))?.linkinfo?.info_data).toMatchObject({
+        vnet_hdr: hasVnetHeader,
+        ...(to.queues === 1 ? { multi_queue: false } : { multi_queue: true, numqueues: 2 }),
+      });
+      await expectDatagram(opened);
+    },
+  );
+
+  it("refuses a device for several queues while another process has one of them, which it keeps", async () => {
+    const options = { isPersistent: true, queues: 2, offload: "auto" } as const;
+    const opened = await tun.call("openTun", "tw0", options);
     await configure("tw0");
-    await tun.call("sendDatagram", "10.244.2.2", 9, "0102030405");
-    const { packet } = await tun.call("readNext", fd, 2000);
-    expect(packet).toMatch(/0102030405$/);
-    expect(udpChecksumError(packet)).toBe(0);
+    const second = await start();
+    for (const queues of [2, 1]) {
+      await expect(
+        second.call("openTun", "tw0", { ...options, queues, offload: "off" }),
+      ).rejects.toMatchObject({
+        code: "ERR_TUN_BUSY",
+        message: "Cannot open TUN tw0: another process is attached to it",
+      });
+    }
+    expect((await showLink("tw0"))?.linkinfo?.info_data).toMatchObject({ numqueues: 2, persist: true });
+    await expectDatagram(opened);
+    await tun.kill();
+    expect(await second.call("openTun", "tw0", options)).toMatchObject({ hasVnetHeader: true });
   });
+
+  it.each(["auto", "off"] as const)(
+    "overwrites the offloads and the longer header that another program left, offload %s",
+    async (offload) => {
+      await using program = await buildCProgram(
+        join(import.meta.dirname, "../support/tun-with-offloads.c"),
+        [],
+      );
+      await namespace.run(program.path, ["tw0"]);
+      const opened = await tun.call("openTun", "tw0", { isPersistent: true, queues: 1, offload });
+      await configure("tw0");
+      await expectDatagram(opened);
+    },
+  );
 
   it("owns the device it makes or adopts: when it is gone, no other user gets in", async () => {
     await using nobody = await buildCProgram(
@@ -216,6 +284,21 @@ describe("readPacket on a TUN", () => {
     expect(packet.slice(-10)).toBe("0102030405");
   });
 
+  it("gives a TCP packet with its virtio-net header, which says what is left to do", async () => {
+    const options = { isPersistent: true, queues: 1, offload: "auto" } as const;
+    const { fds } = await tun.call("openTun", "tw0", options);
+    await configure("tw0");
+    await tun.call("sendSyn", "10.244.2.2", 9);
+    const { packet } = await tun.call("readNextOf", fds, MAX_READ_BYTES);
+    expect(packet).toMatch(/^01000000000014001000/); // checksum from byte 20 at offset 16
+    const inner = Buffer.from(packet, "hex").subarray(VNET_HEADER_BYTES);
+    expect([inner.readUInt8(0), inner.readUInt8(9), inner.readUInt16BE(2)]).toEqual([
+      0x45,
+      TCP_PROTOCOL,
+      inner.length,
+    ]);
+  });
+
   it("cuts a packet at the buffer's end, and takes none when the buffer is empty", async () => {
     const fd = await tun.call("open", "tw0", true);
     await configure("tw0");
@@ -238,8 +321,8 @@ describe("a TUN that is deleted while it is open", () => {
 });
 
 describe("1,000 opens, watches and closes", () => {
-  it("leave no descriptor and no thread", async () => {
-    const { before, after } = await tun.call("churn", "tw0", 1000);
+  it.each([1, 2])("leave no descriptor and no thread, with %d queues", async (queues) => {
+    const { before, after } = await tun.call("churn", "tw0", queues, 1000);
     expect(after).toEqual(before);
   });
 });

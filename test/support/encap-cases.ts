@@ -127,7 +127,7 @@ function answeredOnes(): PacketCase[] {
     answered({ name, from: "tun", packet }, "encapDropDontFragment", {
       type: 3,
       code: 4,
-      nextHopMtu: OVERLAY_MTU,
+      mtu: OVERLAY_MTU,
     });
   const silent = (name: string, fields: PacketFields): PacketCase =>
     refused(`${name}: not answered`, packetOf({ destination: UNOWNED, ...fields }), "encapDropNoPeer");

@@ -108,6 +108,7 @@ export function checksumOf(bytes: Buffer): number {
   return sum > 0 && remainder === 0 ? 0 : 0xffff - remainder;
 }
 
-function addressBytes(text: string): number[] {
+/** The 4 bytes of an address in dotted decimal. */
+export function addressBytes(text: string): number[] {
   return text.split(".").map(Number);
 }

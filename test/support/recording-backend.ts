@@ -1,4 +1,6 @@
 import type { Backend } from "../../src/backends/backend.ts";
+import type { DatapathState } from "../../src/datapath/choose-engine.ts";
+import type { PeerCounters } from "../../src/datapath/packet-engine.ts";
 import type { Ipv4Prefix } from "../../src/net/ipv4.ts";
 import type { PeerSet } from "../../src/peers/peer.ts";
 import type { BackendData } from "../../src/subnet-lease/lease.ts";
@@ -7,7 +9,10 @@ import type { BackendData } from "../../src/subnet-lease/lease.ts";
 export class RecordingBackend implements Backend {
   readonly type = "recording";
   readonly overheadBytes = 28;
+  readonly engineName = null;
   readonly calls: string[] = [];
+  peerCounters: readonly PeerCounters[] = [];
+  datapath: DatapathState | null = null;
   failure: Error | null = null;
   /** While set, every sync waits for it. */
   gate: Promise<void> | null = null;
@@ -28,6 +33,14 @@ export class RecordingBackend implements Backend {
 
   readCounters(): Readonly<Record<string, number>> {
     return {};
+  }
+
+  readPeerCounters(): readonly PeerCounters[] {
+    return this.peerCounters;
+  }
+
+  readDatapath(): DatapathState | null {
+    return this.datapath;
   }
 
   close(): Promise<void> {

@@ -12,6 +12,7 @@ export const STARTING_STATUS: AgentStatus = {
   underlay: null,
   backend: null,
   overlayMtu: null,
+  datapath: null,
   lease: { state: "none", etcdLeaseId: null, expiresInSeconds: null },
   registry: { isConnected: false, revision: null, lastContactSeconds: null, relists: 0 },
   peers: [],

@@ -2,10 +2,12 @@
 import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { closeSync, readlinkSync } from "node:fs";
+import { connect } from "node:net";
 import { OverlayError } from "../../src/net/overlay-error.ts";
 import { readPacket, writePacket } from "../../src/datapath/packet-io.ts";
 import { watchReadable } from "../../src/datapath/readable-watch.ts";
-import { openTun } from "../../src/datapath/tun.ts";
+import { closeTun, openTun } from "../../src/datapath/tun.ts";
+import type { OpenTun, OpenTunOptions } from "../../src/datapath/tun.ts";
 import { countDescriptors, countThreads } from "./process-resources.ts";
 import type { TunReply } from "./tun-process.ts";
 
@@ -16,7 +18,11 @@ export interface ReadResult {
 }
 
 const operations = {
-  open: (name: string, isPersistent: boolean): number => openTun(name, { isPersistent }),
+  /** A TUN with one queue and bare packets: its descriptor. */
+  open: (name: string, isPersistent: boolean): number =>
+    openTun(name, { isPersistent, queues: 1, offload: "off" }).fds[0] ?? -1,
+  openTun: (name: string, options: OpenTunOptions): OpenTun => openTun(name, options),
+  closeTun: (tun: OpenTun): void => closeTun(tun),
   close: (fd: number): void => closeSync(fd),
 
   write(fd: number, packet: string): number {
@@ -32,12 +38,15 @@ const operations = {
 
   /** Waits for the watch, then reads; `errno` is what the watch said. */
   async readNext(fd: number, size: number): Promise<ReadResult & { readonly errno: number }> {
-    const errno = await new Promise<number>((resolve) => {
-      const watch = watchReadable(fd, (status) => {
-        watch.close();
-        resolve(status);
-      });
-    });
+    return await operations.readNextOf([fd], size);
+  },
+
+  /** The same of the first of these queues that has something. */
+  async readNextOf(fds: readonly number[], size: number): Promise<ReadResult & { readonly errno: number }> {
+    const { promise, resolve } = Promise.withResolvers<readonly [fd: number, errno: number]>();
+    const watches = fds.map((fd) => watchReadable(fd, (errno) => resolve([fd, errno])));
+    const [fd, errno] = await promise;
+    for (const watch of watches) watch.close();
     return { errno, ...operations.read(fd, size) };
   },
 
@@ -48,6 +57,13 @@ const operations = {
     await new Promise<void>((resolve) => socket.close(() => resolve()));
   },
 
+  /** Begins a TCP connection that nobody answers, and lets go of it. */
+  async sendSyn(address: string, port: number): Promise<void> {
+    const socket = connect(port, address).on("error", () => undefined);
+    await new Promise((resolve) => setImmediate(resolve)); // the call that sends is made
+    socket.destroy();
+  },
+
   /** Makes /dev/net empty for this process, which must be in a mount namespace of its own. */
   hideDeviceNode(): void {
     const [ours, parents] = ["self", process.ppid].map((pid) => readlinkSync(`/proc/${pid}/ns/mnt`));
@@ -56,11 +72,11 @@ const operations = {
   },
 
   /** Opens, watches and closes the same TUN over and over; gives descriptors and threads before and after. */
-  async churn(name: string, times: number): Promise<{ before: number[]; after: number[] }> {
+  async churn(name: string, queues: number, times: number): Promise<{ before: number[]; after: number[] }> {
     const held = (): number[] => [countDescriptors(), countThreads()];
-    await churnOnce(name); // what the first use of anything keeps is not a leak
+    await churnOnce(name, queues); // what the first use of anything keeps is not a leak
     const before = held();
-    for (let i = 0; i < times; i++) await churnOnce(name);
+    for (let i = 0; i < times; i++) await churnOnce(name, queues);
     return { before, after: held() };
   },
 };
@@ -69,10 +85,10 @@ export type TunOperations = typeof operations;
 /** As IPC sees them: tun-process.ts checks the types of names and arguments. */
 const untyped = operations as unknown as Record<keyof TunOperations, (...args: unknown[]) => unknown>;
 
-async function churnOnce(name: string): Promise<void> {
-  const fd = openTun(name, { isPersistent: true });
-  watchReadable(fd, () => undefined).close();
-  closeSync(fd);
+async function churnOnce(name: string, queues: number): Promise<void> {
+  const tun = openTun(name, { isPersistent: true, queues, offload: queues > 1 ? "auto" : "off" });
+  for (const fd of tun.fds) watchReadable(fd, () => undefined).close();
+  closeTun(tun);
   await new Promise((resolve) => setImmediate(resolve)); // the loop lets go of the watch
 }
 

@@ -2,9 +2,11 @@
  * A host's udp backend in a process of its own: run in a network namespace by `udp-hosts.ts`, which tells it
  * what to do through the IPC channel, and killed as an agent may be. Ends when the channel does.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import { pino } from "pino";
 import type { Backend, SourceCheck } from "../../src/backends/backend.ts";
 import { createBackend } from "../../src/backends/backends.ts";
+import type { DatapathOptions } from "../../src/datapath/choose-engine.ts";
 import { OverlayError } from "../../src/net/overlay-error.ts";
 import type { Peer } from "../../src/peers/peer.ts";
 import { addressOf, prefixOf } from "./ipv4.ts";
@@ -16,10 +18,21 @@ export type BackendRequest =
       readonly network: string;
       readonly interfaceIp: string;
       readonly sourceCheck: SourceCheck;
+      readonly datapath: DatapathOptions;
     }
   | { readonly do: "open"; readonly subnet: string }
   | { readonly do: "sync"; readonly peers: readonly { subnet: string; underlayIp: string }[] }
-  | { readonly do: "advertise" | "readCounters" | "countDescriptors" | "readLog" | "close" };
+  | {
+      readonly do:
+        | "advertise"
+        | "readCounters"
+        | "readPeers"
+        | "readDatapath"
+        | "countDescriptors"
+        | "readLog"
+        | "close"
+        | "watchClose";
+    };
 
 export type BackendAnswer =
   { readonly result: unknown } | { readonly error: { readonly code: string; readonly message: string } };
@@ -60,6 +73,12 @@ async function perform(request: BackendRequest): Promise<unknown> {
     }
     case "readCounters":
       return existing().readCounters();
+    case "readPeers":
+      return existing()
+        .readPeerCounters()
+        .map((peer) => ({ ...peer, subnet: peer.subnet.toString(), underlayIp: peer.underlayIp.toString() }));
+    case "readDatapath":
+      return existing().readDatapath();
     case "countDescriptors":
       return countDescriptors();
     case "readLog":
@@ -68,7 +87,28 @@ async function perform(request: BackendRequest): Promise<unknown> {
       await existing().close();
       return;
     }
+    case "watchClose":
+      return await sentWhileClosing(existing());
   }
+}
+
+/** What the backend says that it has sent, before its end, in each turn of the event loop until then, and after it. */
+async function sentWhileClosing(closing: Backend): Promise<unknown[]> {
+  const read = (): unknown[] => [
+    closing.readCounters().encapSent,
+    closing.readPeerCounters().map(({ encapPackets }) => encapPackets),
+  ];
+  const seen = [read()];
+  const end = new AbortController();
+  const closed = closing.close().finally(() => {
+    end.abort();
+  });
+  while (!end.signal.aborted) {
+    seen.push(read());
+    await turn();
+  }
+  await closed;
+  return [...seen, read()];
 }
 
 function create(request: Extract<BackendRequest, { do: "create" }>): Promise<Backend> {
@@ -84,6 +124,7 @@ function create(request: Extract<BackendRequest, { do: "create" }>): Promise<Bac
     },
     options: {},
     sourceCheck: request.sourceCheck,
+    datapath: request.datapath,
     log,
   });
 }

@@ -10,6 +10,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { SourceCheck } from "../../src/backends/backend.ts";
+import type { DatapathOptions, DatapathState } from "../../src/datapath/choose-engine.ts";
 import { installLeakCounter, readLeakCounter } from "../../src/lab/machine/leak-counter.ts";
 import { NETNS_DIRECTORY, Namespace, makeNamespaces } from "../../src/lab/machine/namespace.ts";
 import { runCommand } from "../../src/lab/machine/run-command.ts";
@@ -25,7 +26,16 @@ const NAME_PREFIX = "twill-udp-";
 const CHILD = fileURLToPath(new URL("./udp-backend-child.ts", import.meta.url));
 
 const MOUNT_AND_RUN = 'mount -o bind,ro /proc/sys /proc/sys && exec "$0" "$@"';
+const DEFAULT_DATAPATH: DatapathOptions = {
+  engine: "auto",
+  queues: null,
+  offload: "auto",
+  sourcePort: "fixed",
+};
 const READ_ONLY_SYSCTLS = ["unshare", "--mount", "--", "sh", "-c", MOUNT_AND_RUN];
+
+/** pino's. */
+const INFO_LEVEL = 30;
 
 let networksMade = 0;
 
@@ -43,6 +53,8 @@ interface BackendOptions {
   readonly network: string;
   readonly interfaceIp: string;
   readonly sourceCheck: SourceCheck;
+  /** What differs from the defaults of the agent's options. */
+  readonly datapath?: Partial<DatapathOptions>;
   /** /proc/sys cannot be written, as in a container without privileges. */
   readonly hasReadOnlySysctls?: boolean;
 }
@@ -64,7 +76,8 @@ export class BackendProcess {
     });
     const backend = new BackendProcess(child);
     const { network, interfaceIp, sourceCheck } = options;
-    await backend.ask({ do: "create", network, interfaceIp, sourceCheck });
+    const datapath = { ...DEFAULT_DATAPATH, ...options.datapath };
+    await backend.ask({ do: "create", network, interfaceIp, sourceCheck, datapath });
     return backend;
   }
 
@@ -81,6 +94,16 @@ export class BackendProcess {
 
   async counters(): Promise<Record<string, number>> {
     return (await this.ask({ do: "readCounters" })) as Record<string, number>;
+  }
+
+  async datapath(): Promise<DatapathState | null> {
+    return (await this.ask({ do: "readDatapath" })) as DatapathState | null;
+  }
+
+  /** Lines of the log that are no mere information. */
+  async warnings(): Promise<unknown[]> {
+    const lines = (await this.ask({ do: "readLog" })) as { readonly level: number }[];
+    return lines.filter(({ level }) => level > INFO_LEVEL);
   }
 
   /** SIGKILL: no code of the backend runs any more. */
@@ -247,6 +270,39 @@ async function removeLeftovers(): Promise<void> {
     return Number.isInteger(pid) && !existsSync(`/proc/${pid}`);
   };
   await removeNamespaces(present.filter(isLeft));
+}
+
+/** Echo requests that go on until they are stopped, whether answered or not. */
+export interface Traffic {
+  /** Resolves with how many were sent. */
+  stop(): Promise<number>;
+}
+
+/** Without answers one ping sends each 10 ms, whatever interval it is given; so many of them leave no gap to slip through. */
+const PINGS_AT_ONCE = 8;
+
+/** Starts some 800 requests a second. */
+export function startTraffic(from: Namespace, target: string): Traffic {
+  const pings = Array.from({ length: PINGS_AT_ONCE }, () => startPing(from, target));
+  return {
+    async stop() {
+      const sent = await Promise.all(pings.map((stop) => stop()));
+      return sent.reduce((sum, count) => sum + count, 0);
+    },
+  };
+}
+
+/** Gives what stops it, and tells how many requests it sent. */
+function startPing(from: Namespace, target: string): () => Promise<number> {
+  const child = from.start(["ping", "-n", "-i", "0.01", target], { stdio: ["ignore", "pipe", "ignore"] });
+  const closed = once(child, "close");
+  let output = "";
+  child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  return async () => {
+    child.kill("SIGINT");
+    await closed;
+    return Number(/(\d+) packets transmitted/.exec(output)?.[1] ?? NaN);
+  };
 }
 
 /** Sends echo requests; resolves with how many came back, and everything ping said. */

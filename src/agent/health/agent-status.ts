@@ -1,4 +1,7 @@
 import type { Underlay } from "../../backends/backend.ts";
+import type { PeerCounters } from "../../datapath/packet-engine.ts";
+import { peerKeyOf } from "../../datapath/peer-counters.ts";
+import type { PeerIdentity } from "../../datapath/peer-counters.ts";
 import type { FollowerStatus } from "../../subnet-lease/follow-leases.ts";
 import type { LeaseState } from "../../subnet-lease/lease-state.ts";
 import { subnetOf } from "../overlay/overlay.ts";
@@ -24,6 +27,7 @@ export function describeAgent(parts: StatusParts): AgentStatus {
   const { overlay, follower, underlay, nowMs, notReadyReason } = parts;
   const lease: LeaseState = overlay?.keeper.state ?? { kind: "none" };
   const peers = overlay?.tracker.status();
+  const countersOf = peerCounterLookup(overlay?.backend.readPeerCounters() ?? []);
   return {
     version: parts.version,
     pid: process.pid,
@@ -39,6 +43,7 @@ export function describeAgent(parts: StatusParts): AgentStatus {
     },
     backend: overlay?.backend.type ?? null,
     overlayMtu: overlay?.overlayMtu ?? null,
+    datapath: overlay?.backend.readDatapath() ?? null,
     lease: describeLease(lease, nowMs),
     registry: {
       isConnected: follower?.isConnected ?? false,
@@ -51,10 +56,24 @@ export function describeAgent(parts: StatusParts): AgentStatus {
       underlayIp: peer.underlayIp.toString(),
       nodeId: peer.nodeId,
       isHeld: peer.isHeld,
+      counters: countersOf(peer),
     })),
     rejectedLeases: { ...follower?.rejected, ...peers?.rejected },
     counters: overlay?.backend.readCounters() ?? {},
   };
+}
+
+/** Peers and their counters come from two places, which need not have heard of a change at the same moment. */
+function peerCounterLookup(
+  all: readonly PeerCounters[],
+): (peer: PeerIdentity) => AgentStatus["peers"][number]["counters"] {
+  const byPeer = new Map(
+    all.map((peer) => {
+      const { subnet: _subnet, underlayIp: _underlayIp, ...counters } = peer;
+      return [peerKeyOf(peer), counters];
+    }),
+  );
+  return (peer) => byPeer.get(peerKeyOf(peer)) ?? null;
 }
 
 function describeLease(state: LeaseState, nowMs: number): AgentStatus["lease"] {

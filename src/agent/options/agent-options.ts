@@ -2,6 +2,7 @@
  * Every option of `twill agent`: the one table behind the flags, the variables, the help text and
  * docs/configuration.md. Names, defaults and meaning of flannel's flags are flannel's.
  */
+import { MAX_QUEUES } from "../../datapath/tun.ts";
 import {
   booleanOption,
   choiceOption,
@@ -10,6 +11,7 @@ import {
   ipv6Option,
   listenAddressOption,
   listOption,
+  optionalIntegerOption,
   pathOption,
   repeatedPatternOption,
   repeatedTextOption,
@@ -126,6 +128,41 @@ const firewallOptions = {
   }),
 };
 
+const datapathOptions = {
+  sourceCheck: choiceOption("strict", ["strict", "count", "off"], {
+    name: "source-check",
+    origin: "twill",
+    description:
+      "packets whose inner source is not in the sender's subnet: drop them, count them, or do not look",
+  }),
+  engine: choiceOption("auto", ["auto", "native", "dgram"], {
+    name: "engine",
+    origin: "twill",
+    description:
+      "what carries packets: native (C, its own threads), dgram (in Node.js, slower), or native where its addon loads",
+  }),
+  queues: optionalIntegerOption(
+    { min: 1, max: MAX_QUEUES, unit: "" },
+    {
+      name: "queues",
+      origin: "twill",
+      description:
+        "queues of the native engine, each with two threads; without it half as many as cores, from 1 to 8",
+    },
+  ),
+  offload: choiceOption("auto", ["auto", "off"], {
+    name: "offload",
+    origin: "twill",
+    description: "move packets in and out of the kernel in runs, where the kernel can; off: one by one",
+  }),
+  udpSourcePort: choiceOption("fixed", ["fixed", "flow-hash"], {
+    name: "udp-source-port",
+    origin: "twill",
+    description:
+      "source port of datagrams of the native engine: the one that peers send to, or one of 16 by a hash of the inner flow",
+  }),
+};
+
 const processOptions = {
   healthzIp: listenAddressOption("0.0.0.0", {
     name: "healthz-ip",
@@ -145,12 +182,6 @@ const processOptions = {
     name: "state-dir",
     origin: "twill",
     description: "directory of the node id and of the last known peers; keep it over restarts",
-  }),
-  sourceCheck: choiceOption("strict", ["strict", "count", "off"], {
-    name: "source-check",
-    origin: "twill",
-    description:
-      "packets whose inner source is not in the sender's subnet: drop them, count them, or do not look",
   }),
   logLevel: choiceOption("info", ["fatal", "error", "warn", "info", "debug"], {
     name: "log-level",
@@ -210,6 +241,7 @@ export const AGENT_OPTIONS = {
   ...underlayOptions,
   ...leaseOptions,
   ...firewallOptions,
+  ...datapathOptions,
   ...processOptions,
   ...kubernetesOptions,
   ...actionOptions,

@@ -111,21 +111,37 @@ export function pathOption(fallback: string, wording: Wording): OptionDefinition
   });
 }
 
+interface IntegerBounds {
+  readonly min: number;
+  readonly max: number;
+  readonly unit: string;
+}
+
 /** A whole number of `unit`, both bounds included. */
 export function integerOption(
   fallback: number,
-  bounds: { readonly min: number; readonly max: number; readonly unit: string },
+  bounds: IntegerBounds,
   wording: Wording,
 ): OptionDefinition<number> {
-  return define(wording, {
-    kind: "integer",
-    fallback,
-    range: `${bounds.min} to ${bounds.max}${bounds.unit === "" ? "" : ` ${bounds.unit}`}`,
+  return define(wording, { kind: "integer", fallback, ...integerValue(bounds) });
+}
+
+/** The same without a fixed default: null leaves the choice to the agent. */
+export function optionalIntegerOption(
+  bounds: IntegerBounds,
+  wording: Wording,
+): OptionDefinition<number | null> {
+  return define<number | null>(wording, { kind: "integer", fallback: null, ...integerValue(bounds) });
+}
+
+function integerValue({ min, max, unit }: IntegerBounds): Pick<OptionDefinition<number>, "range" | "parse"> {
+  return {
+    range: `${min} to ${max}${unit === "" ? "" : ` ${unit}`}`,
     parse: (texts) => {
       const value = INTEGER_TEXT.test(last(texts)) ? Number(last(texts)) : NaN;
-      return value >= bounds.min && value <= bounds.max ? value : undefined;
+      return value >= min && value <= max ? value : undefined;
     },
-  });
+  };
 }
 
 /** One of a few words. */

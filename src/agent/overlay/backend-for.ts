@@ -7,7 +7,7 @@ import type { StartPlan } from "../start/start-plan.ts";
 
 /**
  * The backend that a network config asks for, not open yet: nothing outside the process is touched.
- * @throws {OverlayError} `ERR_BACKEND_UNKNOWN`, `ERR_CONFIG_INVALID`
+ * @throws {OverlayError} `ERR_BACKEND_UNKNOWN`, `ERR_CONFIG_INVALID`, `ERR_ADDON_MISSING`
  */
 export async function backendFor(
   config: NetworkConfig,
@@ -20,6 +20,12 @@ export async function backendFor(
     underlay,
     options: config.backendOptions,
     sourceCheck: options.sourceCheck,
+    datapath: {
+      engine: options.engine,
+      queues: options.queues,
+      offload: options.offload,
+      sourcePort: options.udpSourcePort,
+    },
     log,
   });
 }

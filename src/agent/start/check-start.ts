@@ -59,6 +59,7 @@ export async function checkStart(plan: StartPlan, deps: CheckDeps, signal: Abort
     underlay: `${underlay.interfaceName} ${underlay.interfaceIp.toString()}, MTU ${underlay.underlayMtu}`,
     "announced address": underlay.publicIp.toString(),
     backend: `${backend.type}, overlay MTU ${underlay.underlayMtu - backend.overheadBytes}`,
+    ...(backend.engineName === null ? {} : { "packet engine": backend.engineName }),
     "subnet file": options.subnetFile,
     health:
       options.healthzPort > 0 ? `http://${options.healthzIp}:${options.healthzPort}` : "local socket only",

@@ -13,6 +13,7 @@ import { parseAddresses, planAddresses } from "../../kernel/addresses.ts";
 import type { InterfaceAddress } from "../../kernel/addresses.ts";
 import type { BatchCommand } from "../../kernel/ip-batch.ts";
 import type { IpCommand } from "../../kernel/ip-command.ts";
+import { isRecord, recordsOf, textOf } from "../../kernel/json-fields.ts";
 import { parseLinks, planLink } from "../../kernel/links.ts";
 import type { Link } from "../../kernel/links.ts";
 import { BLACKHOLE_METRIC, OWN_ROUTE_PROTOCOL, planRoutes, readOwnRoutes } from "../../kernel/routes.ts";
@@ -33,6 +34,8 @@ export interface WantedDevice {
 /** What the kernel holds of it. */
 export interface PresentDevice {
   readonly link: Link | null;
+  /** For how many queues it was made, which it keeps as long as it lives; null when there is none, or it is a TAP. */
+  readonly queueKind: "one" | "several" | null;
   readonly addresses: readonly InterfaceAddress[];
   /** Every route of ours in the main table, also those that are not the udp backend's. */
   readonly ownRoutes: readonly Route[];
@@ -46,9 +49,18 @@ export async function readDevice(ip: IpCommand, signal: AbortSignal): Promise<Pr
   ]);
   return {
     link: parseLinks(json).find((link) => link.name === DEVICE_NAME) ?? null,
+    queueKind: parseQueueKind(json),
     addresses: parseAddresses(json).filter((one) => one.interfaceName === DEVICE_NAME),
     ownRoutes,
   };
+}
+
+/** Reads the output of `ip -j -d address show type tun`, or of `ip -j -d link show`. */
+export function parseQueueKind(json: unknown): PresentDevice["queueKind"] {
+  const { linkinfo } = recordsOf(json).find((record) => textOf(record, "ifname") === DEVICE_NAME) ?? {};
+  const data = isRecord(linkinfo) ? linkinfo.info_data : null;
+  if (!isRecord(data) || data.type !== "tun") return null;
+  return data.multi_queue === true ? "several" : "one";
 }
 
 /** Commands that turn `present`, which has the device, into `wanted`. None when it is already so. */
@@ -68,11 +80,17 @@ export function planDevice(wanted: WantedDevice, link: Link, present: PresentDev
   ];
 }
 
-/** Commands that remove what is there now and was not there before: for a start that failed. */
+/**
+ * Commands that remove what is there now and was not there before: for a start that failed. When the device that was
+ * there before is not, the route into it went with it: then a new blackhole stays in its place.
+ */
 export function planUndo(before: PresentDevice, present: PresentDevice): BatchCommand[] {
-  const isNew = (route: Route): boolean => !before.ownRoutes.some((other) => isDeepStrictEqual(other, route));
+  const hasLostDevice = before.link !== null && before.link.index !== present.link?.index;
+  const isUndone = (route: Route): boolean =>
+    !(hasLostDevice && route.kind === "blackhole") &&
+    !before.ownRoutes.some((other) => isDeepStrictEqual(other, route));
   return [
-    ...planRoutes([], present.ownRoutes, isNew),
+    ...planRoutes([], present.ownRoutes, isUndone),
     ...(before.link === null && present.link !== null ? [["link", "del", "dev", DEVICE_NAME]] : []),
   ];
 }

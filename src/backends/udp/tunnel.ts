@@ -1,9 +1,11 @@
 /** Device, socket and packet engine of the udp backend, opened as one: all of them, or nothing is left. */
 import { closeSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { openDgramEngine } from "../../datapath/dgram-engine.ts";
+import { describeDatapath } from "../../datapath/choose-engine.ts";
+import type { ChosenEngine, DatapathState } from "../../datapath/choose-engine.ts";
 import type { PacketEngine } from "../../datapath/packet-engine.ts";
-import { openTun } from "../../datapath/tun.ts";
+import { closeTun, openTun } from "../../datapath/tun.ts";
+import type { OpenTun, OpenTunOptions } from "../../datapath/tun.ts";
 import { openUnderlaySocket } from "../../datapath/underlay-socket.ts";
 import type { IpCommand } from "../../kernel/ip-command.ts";
 import type { Link } from "../../kernel/links.ts";
@@ -15,11 +17,15 @@ import type { PresentDevice, WantedDevice } from "./overlay-device.ts";
 
 /** IPv4 header 20 (RFC 791 section 3.1) and UDP header 8 (RFC 768); nothing of our own. */
 export const UDP_OVERHEAD_BYTES = 28;
-/** Each queue of the underlay socket: 30 ms of 1 Gbit/s, for the times when this process is kept from running. */
-const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+/**
+ * Each queue of the underlay socket: 10 ms of 12 Gbit/s, for the times when this process is kept from running. With 4 MiB
+ * a transfer at that rate lost some hundred batches in 4 s, and its speed with them.
+ */
+const SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
 
 export interface TunnelOptions {
   readonly context: BackendContext;
+  readonly chosen: ChosenEngine;
   readonly ownSubnet: Ipv4Prefix;
   /** UDP port of this node and of every peer. */
   readonly port: number;
@@ -27,12 +33,16 @@ export interface TunnelOptions {
 
 export interface Tunnel {
   readonly engine: PacketEngine;
+  readonly datapath: DatapathState;
   /** Index of the device that `engine` reads: another one of the same name is not it. */
   readonly interfaceIndex: number;
 }
 
 /** The device as it must be for these options. */
-export function wantedDevice({ context, ownSubnet }: TunnelOptions): WantedDevice {
+export function wantedDevice({
+  context,
+  ownSubnet,
+}: Pick<TunnelOptions, "context" | "ownSubnet">): WantedDevice {
   return {
     network: context.network,
     address: ownSubnet.address,
@@ -42,22 +52,24 @@ export function wantedDevice({ context, ownSubnet }: TunnelOptions): WantedDevic
 
 /**
  * Opens device and socket and closes them again: what another process holds, or the kernel refuses, is known
- * before anything is written to the registry. A device that was not there is gone again.
+ * before anything is written to the registry. A device that was not there is gone again, one that was keeps its kind.
  * @throws {OverlayError} as {@link startTunnel} does
  */
 export async function probeTunnel(
   ip: IpCommand,
-  socket: Pick<TunnelOptions, "context" | "port">,
+  options: Pick<TunnelOptions, "context" | "chosen" | "port">,
   signal: AbortSignal,
 ): Promise<void> {
-  const { link } = await readDevice(ip, signal);
-  closeSync(openDevice({ isPersistent: link !== null }));
-  closeSync(openSocket(socket));
+  const { link, queueKind } = await readDevice(ip, signal);
+  const { queues, offload } = options.chosen;
+  closeTun(openDevice({ isPersistent: link !== null, queues: queuesOf(queueKind, queues), offload }));
+  closeSync(openSocket(options));
 }
 
 /**
- * Opens the tunnel, adopting the device of an earlier run. When a step fails, what this call made is removed
- * again and what was there before stays, so that a failed restart leaks no packet.
+ * Opens the tunnel, adopting the device of an earlier run, or making it anew when it is of the other kind. When a
+ * step fails, what this call made is removed again and what was there before stays, or at least the blackhole
+ * route, so that a failed restart leaks no packet.
  * @throws {OverlayError} `ERR_TUN_BUSY` while another process has the device; whatever the steps throw
  */
 export async function startTunnel(
@@ -66,15 +78,20 @@ export async function startTunnel(
   signal: AbortSignal,
 ): Promise<Tunnel> {
   const before = await readDevice(ip, signal);
-  const tunFd = openDevice({ isPersistent: true });
-  const unclosed = [tunFd];
+  const unclosed: number[] = [];
   try {
+    await removeOtherKind(ip, options, before, signal);
+    const { queues, offload } = options.chosen;
+    const tun = openDevice({ isPersistent: true, queues, offload });
+    unclosed.push(...tun.fds);
     const socketFd = openSocket(options);
     unclosed.push(socketFd);
     const link = await configureDevice(ip, options, signal);
     unclosed.length = 0; // the engine's from here on, even when it cannot be opened
-    const engine = await openEngine(tunFd, socketFd, options);
-    return { engine, interfaceIndex: link.index };
+    const engine = await openEngine(tun, socketFd, options);
+    const datapath = describeDatapath(options.chosen, tun);
+    options.context.log.info(datapath, "Packet engine started");
+    return { engine, datapath, interfaceIndex: link.index };
   } catch (err) {
     unclosed.forEach((fd) => closeSync(fd));
     await undo(ip, before, options);
@@ -82,7 +99,40 @@ export async function startTunnel(
   }
 }
 
-function openDevice(options: { readonly isPersistent: boolean }): number {
+/**
+ * Removes a device that was made for one queue when several are wanted, or the other way round: the kernel changes
+ * none into the other. It is opened as what it is, so that it is known to be nobody else's. Its routes are made
+ * first: when the device goes and takes the route into it along, the blackhole is there.
+ */
+async function removeOtherKind(
+  ip: IpCommand,
+  options: TunnelOptions,
+  before: PresentDevice,
+  signal: AbortSignal,
+): Promise<void> {
+  const { link, queueKind } = before;
+  const queues = queuesOf(queueKind, options.chosen.queues);
+  if (link === null || queues === options.chosen.queues) return;
+  const held = openDevice({ isPersistent: true, queues, offload: "off" });
+  try {
+    await ip.apply(planDevice(wantedDevice(options), link, before), signal);
+  } finally {
+    closeTun(held);
+  }
+  closeTun(openDevice({ isPersistent: false, queues, offload: "off" }));
+  options.context.log.info(
+    { device: DEVICE_NAME, queues: options.chosen.queues },
+    "Overlay device removed to make it for another number of queues",
+  );
+}
+
+/** The number of queues, as near to `wanted` as a device of this kind takes. */
+function queuesOf(kind: PresentDevice["queueKind"], wanted: number): number {
+  if (kind === null) return wanted;
+  return kind === "one" ? 1 : Math.max(2, wanted);
+}
+
+function openDevice(options: OpenTunOptions): OpenTun {
   try {
     return openTun(DEVICE_NAME, options);
   } catch (err) {
@@ -155,17 +205,22 @@ function isMissingFile(err: unknown): boolean {
   return err instanceof Error && "code" in err && err.code === "ENOENT";
 }
 
-function openEngine(tunFd: number, socketFd: number, options: TunnelOptions): Promise<PacketEngine> {
-  const { context, ownSubnet, port } = options;
+function openEngine(tun: OpenTun, socketFd: number, options: TunnelOptions): Promise<PacketEngine> {
+  const { context, chosen, ownSubnet, port } = options;
   const { address, overlayMtu } = wantedDevice(options);
-  return openDgramEngine({
-    tunFd,
+  return chosen.open({
+    tun,
     socketFd,
     peerPort: port,
+    framing: { kind: "bare" },
     ownSubnet,
+    ownSubnet6: null,
     tunAddress: address,
+    tunAddress6: null,
     overlayMtu,
     sourceCheck: context.sourceCheck,
+    offload: chosen.offload,
+    sourcePort: chosen.sourcePort,
     log: context.log,
   });
 }

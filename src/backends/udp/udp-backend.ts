@@ -1,5 +1,9 @@
 /** flannel's udp backend: every packet crosses this process, one inner IPv4 packet for each UDP datagram. */
+import { chooseEngine } from "../../datapath/choose-engine.ts";
+import type { ChosenEngine, DatapathState } from "../../datapath/choose-engine.ts";
+import { CounterSums } from "../../datapath/counter-sums.ts";
 import { ForwardingTable } from "../../datapath/forwarding-table.ts";
+import type { PeerCounters } from "../../datapath/packet-engine.ts";
 import { createIpCommand } from "../../kernel/ip-command.ts";
 import type { IpCommand } from "../../kernel/ip-command.ts";
 import { readRoutesTo } from "../../kernel/routes.ts";
@@ -14,27 +18,33 @@ import type { Tunnel, TunnelOptions } from "./tunnel.ts";
 import { parseUdpOptions } from "./udp-options.ts";
 import type { UdpOptions } from "./udp-options.ts";
 
-/** Makes the udp backend. @throws {OverlayError} `ERR_CONFIG_INVALID` */
-export function createUdpBackend(context: BackendContext): Backend {
-  return new UdpBackend(context, parseUdpOptions(context.options), createIpCommand());
+/** Makes the udp backend. @throws {OverlayError} `ERR_CONFIG_INVALID`, `ERR_ADDON_MISSING` */
+export async function createUdpBackend(context: BackendContext): Promise<Backend> {
+  const options = parseUdpOptions(context.options);
+  const chosen = await chooseEngine(context.datapath, context.log);
+  return new UdpBackend(context, options, chosen, createIpCommand());
 }
 
 class UdpBackend implements Backend {
   readonly type = "udp";
   readonly overheadBytes = UDP_OVERHEAD_BYTES;
+  readonly engineName: ChosenEngine["name"];
   readonly #context: BackendContext;
   readonly #options: UdpOptions;
+  readonly #chosen: ChosenEngine;
   readonly #ip: IpCommand;
   /** Null until `open` and after `close`. */
   #tunnelOptions: TunnelOptions | null = null;
   /** Null also while the device is lost and could not be made again. */
   #tunnel: Tunnel | null = null;
-  /** What the tunnels counted that were lost since `open`. */
-  #pastCounters: Readonly<Record<string, number>> = {};
+  /** With what the tunnels counted that were lost since `open`. */
+  #counters = new CounterSums();
 
-  constructor(context: BackendContext, options: UdpOptions, ip: IpCommand) {
+  constructor(context: BackendContext, options: UdpOptions, chosen: ChosenEngine, ip: IpCommand) {
     this.#context = context;
     this.#options = options;
+    this.#chosen = chosen;
+    this.engineName = chosen.name;
     this.#ip = ip;
   }
 
@@ -44,9 +54,8 @@ class UdpBackend implements Backend {
    * @throws {OverlayError} as `open` does
    */
   async advertise(signal: AbortSignal): Promise<BackendData> {
-    const context = this.#context;
-    await refuseForeignRoute(this.#ip, context.network, signal);
-    await probeTunnel(this.#ip, { context, port: this.#options.port }, signal);
+    await refuseForeignRoute(this.#ip, this.#context.network, signal);
+    await probeTunnel(this.#ip, this.#tunnelParts(), signal);
     return { type: "" };
   }
 
@@ -54,10 +63,10 @@ class UdpBackend implements Backend {
   async open(ownSubnet: Ipv4Prefix, signal: AbortSignal): Promise<void> {
     if (this.#tunnelOptions !== null) throw new Error("Cannot open the udp backend: it is open");
     await refuseForeignRoute(this.#ip, this.#context.network, signal);
-    const options = { context: this.#context, ownSubnet, port: this.#options.port };
+    const options = { ...this.#tunnelParts(), ownSubnet };
     this.#tunnel = await startTunnel(this.#ip, options, signal);
     this.#tunnelOptions = options;
-    this.#pastCounters = {};
+    this.#counters = new CounterSums();
   }
 
   /** Also puts back what is missing of the device and its routes. Calls must not overlap. */
@@ -65,6 +74,7 @@ class UdpBackend implements Backend {
     const options = this.#tunnelOptions;
     if (options === null) throw new Error("Cannot sync the udp backend: it is not open");
     const table = new ForwardingTable({ ownSubnet: options.ownSubnet, entries: peers });
+    this.#counters.keepPeers(peers);
     this.#tunnel?.engine.replaceTable(table);
     if (this.#tunnel !== null && (await this.#isRepaired(this.#tunnel, options, signal))) return;
     await this.#dropTunnel();
@@ -73,12 +83,24 @@ class UdpBackend implements Backend {
   }
 
   readCounters(): Readonly<Record<string, number>> {
-    return addCounters(this.#pastCounters, this.#tunnel?.engine.readCounters() ?? {});
+    return this.#counters.read(this.#tunnel?.engine ?? null);
+  }
+
+  readPeerCounters(): readonly PeerCounters[] {
+    return this.#counters.readPeers(this.#tunnel?.engine ?? null);
+  }
+
+  readDatapath(): DatapathState | null {
+    return this.#tunnel?.datapath ?? null;
   }
 
   async close(): Promise<void> {
     await this.#dropTunnel();
     this.#tunnelOptions = null;
+  }
+
+  #tunnelParts(): Omit<TunnelOptions, "ownSubnet"> {
+    return { context: this.#context, chosen: this.#chosen, port: this.#options.port };
   }
 
   /** False when the device that the tunnel reads is no more. */
@@ -99,10 +121,14 @@ class UdpBackend implements Backend {
 
   async #dropTunnel(): Promise<void> {
     const tunnel = this.#tunnel;
-    this.#tunnel = null;
     if (tunnel === null) return;
-    await tunnel.engine.close();
-    this.#pastCounters = addCounters(this.#pastCounters, tunnel.engine.readCounters());
+    try {
+      await tunnel.engine.close();
+    } finally {
+      // In one turn: who reads the counters meanwhile has them of the engine or of the sums, never of neither or both.
+      this.#tunnel = null;
+      this.#counters.add(tunnel.engine);
+    }
   }
 }
 
@@ -119,12 +145,4 @@ async function refuseForeignRoute(ip: IpCommand, network: Ipv4Prefix, signal: Ab
     `Cannot route overlay network ${network.toString()} to ${DEVICE_NAME}: this host has a route to it${where}, of protocol ${foreign.protocol}`,
     { network: network.toString() },
   );
-}
-
-function addCounters(
-  a: Readonly<Record<string, number>>,
-  b: Readonly<Record<string, number>>,
-): Record<string, number> {
-  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return Object.fromEntries([...names].map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]));
 }

@@ -20,6 +20,8 @@ import type { SubnetFile } from "./subnet-file.ts";
 export interface StartAgentOptions {
   /** Variables for the agent, as `FLANNELD_ETCD_PREFIX`. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Another build of twill than this, as `/srv/other/bin/twill`. */
+  readonly program?: readonly string[];
 }
 
 export class LabHost extends LabNode {
@@ -74,6 +76,7 @@ export class LabHost extends LabNode {
       etcdUrl: this.#etcdUrl,
       flags,
       env: options.env ?? {},
+      program: options.program,
     });
     this.#agent = agent;
     await this.#journal.updateHost(this.name, (host) => ({ ...host, agent: agent.process.identity }));

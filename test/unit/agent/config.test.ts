@@ -143,6 +143,12 @@ describe("loadAgentConfig", () => {
     ["--iface=", /--iface: "" is not an interface name/],
     ["--etcd-endpoints=http://192.0.2.1:2379,", /is not a comma-separated list/],
     ["--on-lease-lost=stay", /"stay" is not one of reacquire, exit/],
+    ["--engine=fast", /"fast" is not one of auto, native, dgram/],
+    ["--queues=0", /"0" is not 1 to 16$/],
+    ["--queues=17", /"17" is not 1 to 16$/],
+    ["--queues=auto", /"auto" is not 1 to 16$/],
+    ["--offload=on", /"on" is not one of auto, off/],
+    ["--udp-source-port=8285", /"8285" is not one of fixed, flow-hash/],
     ["--run-dir=", /"" is not a path/],
   ])("refuses %s, naming the value and what is valid", (arg, message) => {
     expect(() => load([arg])).toThrow(message);
@@ -151,6 +157,26 @@ describe("loadAgentConfig", () => {
   it("accepts both ends of the renew margin", () => {
     expect(load(["--subnet-lease-renew-margin=1"]).options.subnetLeaseRenewMargin).toBe(1);
     expect(load(["--subnet-lease-renew-margin=1439"]).options.subnetLeaseRenewMargin).toBe(1439);
+  });
+
+  it("leaves the data path to the agent unless told, by flag or variable", () => {
+    expect(load([]).options).toMatchObject({
+      engine: "auto",
+      queues: null,
+      offload: "auto",
+      udpSourcePort: "fixed",
+    });
+    expect(load(["--engine=native", "--queues=16", "--offload=off"]).options).toMatchObject({
+      engine: "native",
+      queues: 16,
+      offload: "off",
+    });
+    const environment = { TWILL_ENGINE: "dgram", TWILL_QUEUES: "1", TWILL_UDP_SOURCE_PORT: "flow-hash" };
+    expect(load([], environment).options).toMatchObject({
+      engine: "dgram",
+      queues: 1,
+      udpSourcePort: "flow-hash",
+    });
   });
 
   it("prefers a flag to its variable and a variable to the default", () => {

@@ -15,6 +15,7 @@ const context = (interfaceIp: string, publicIp: string): BackendContext => ({
   },
   options: { Type: "udp" },
   sourceCheck: "strict",
+  datapath: { engine: "dgram", queues: null, offload: "auto", sourcePort: "fixed" },
   log: pino({ level: "silent" }),
 });
 const CONTEXT = context("192.0.2.1", "192.0.2.1");
@@ -22,8 +23,10 @@ const CONTEXT = context("192.0.2.1", "192.0.2.1");
 describe("createBackend", () => {
   it.each(["udp", "UDP"])("makes the udp backend for type %s", async (type) => {
     const backend = await createBackend(type, CONTEXT);
-    expect(backend).toMatchObject({ type: "udp", overheadBytes: 28 });
+    expect(backend).toMatchObject({ type: "udp", overheadBytes: 28, engineName: "dgram" });
     expect(backend.readCounters()).toEqual({});
+    expect(backend.readPeerCounters()).toEqual([]);
+    expect(backend.readDatapath()).toBeNull();
     await backend.close();
   });
 

@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { findForeignRoute, planDevice, planUndo } from "../../../src/backends/udp/overlay-device.ts";
+import {
+  findForeignRoute,
+  parseQueueKind,
+  planDevice,
+  planUndo,
+} from "../../../src/backends/udp/overlay-device.ts";
 import type { PresentDevice } from "../../../src/backends/udp/overlay-device.ts";
 import type { InterfaceAddress } from "../../../src/kernel/addresses.ts";
 import type { Link } from "../../../src/kernel/links.ts";
@@ -45,10 +50,11 @@ const blackhole = (destination: string): Route => ({
 const NETWORK = "10.244.0.0/16";
 const COMPLETE: PresentDevice = {
   link: LINK,
+  queueKind: "one",
   addresses: [address("10.244.7.0")],
   ownRoutes: [toDevice(NETWORK), blackhole(NETWORK)],
 };
-const NOTHING: PresentDevice = { link: null, addresses: [], ownRoutes: [] };
+const NOTHING: PresentDevice = { link: null, queueKind: null, addresses: [], ownRoutes: [] };
 
 const MAKE_BLACKHOLE = "route replace blackhole 10.244.0.0/16 proto 84 metric 4278198272";
 const MAKE_ROUTE = "route replace unicast 10.244.0.0/16 dev flannel0 scope global proto 84 metric 0";
@@ -86,7 +92,7 @@ describe("planDevice", () => {
 
   it("moves from one overlay network to another", () => {
     const ownRoutes = [toDevice("10.99.0.0/16"), blackhole("10.99.0.0/16")];
-    expect(plan({ link: LINK, addresses: [address("10.99.1.0")], ownRoutes })).toEqual([
+    expect(plan({ ...COMPLETE, addresses: [address("10.99.1.0")], ownRoutes })).toEqual([
       MAKE_BLACKHOLE,
       "address add 10.244.7.0/32 dev flannel0",
       "address del 10.99.1.0/32 dev flannel0",
@@ -99,6 +105,30 @@ describe("planDevice", () => {
   it("leaves routes of ours alone that another overlay on this host uses", () => {
     const ownRoutes = [...COMPLETE.ownRoutes, { ...toDevice("10.99.3.0/24"), interfaceName: "eth0" }];
     expect(plan({ ...COMPLETE, ownRoutes: [...ownRoutes, blackhole("10.99.0.0/16")] })).toEqual([]);
+  });
+});
+
+describe("parseQueueKind", () => {
+  const link = (ifname: string, data: object | null): object => ({
+    ifname,
+    linkinfo: { info_kind: "tun", ...(data === null ? {} : { info_data: data }) },
+  });
+
+  it.each([
+    ["one", { type: "tun", multi_queue: false }],
+    ["several", { type: "tun", multi_queue: true, numqueues: 0 }],
+    [null, { type: "tap", multi_queue: true }],
+    [null, null],
+  ])("is %s for a device of %j", (kind, data) => {
+    expect(
+      parseQueueKind([{}, link("tun0", { type: "tun", multi_queue: true }), link("flannel0", data)]),
+    ).toBe(kind);
+  });
+
+  it("is null without the device", () => {
+    expect(parseQueueKind([link("flannel1", { type: "tun", multi_queue: true })])).toBeNull();
+    expect(parseQueueKind([{ ifname: "flannel0" }])).toBeNull();
+    expect(parseQueueKind(null)).toBeNull();
   });
 });
 
@@ -119,6 +149,23 @@ describe("planUndo", () => {
     expect(undo({ ...NOTHING, ownRoutes: [blackhole(NETWORK)] }, COMPLETE)).toEqual([
       "route del unicast 10.244.0.0/16 dev flannel0 proto 84 metric 0",
       "link del dev flannel0",
+    ]);
+  });
+
+  it.each([
+    ["is gone", NOTHING],
+    ["was made anew", { ...NOTHING, link: { ...LINK, index: LINK.index + 1 } }],
+  ])(
+    "keeps a new blackhole when the device that was there before %s, with the route into it",
+    (_how, left) => {
+      const before = { ...COMPLETE, ownRoutes: [toDevice(NETWORK)] };
+      expect(undo(before, { ...left, ownRoutes: [blackhole(NETWORK)] })).toEqual([]);
+    },
+  );
+
+  it("removes a new blackhole while the device that was there before is there", () => {
+    expect(undo({ ...COMPLETE, ownRoutes: [toDevice(NETWORK)] }, COMPLETE)).toEqual([
+      "route del blackhole 10.244.0.0/16 proto 84 metric 4278198272",
     ]);
   });
 });

@@ -14,6 +14,7 @@ const READY: AgentStatus = {
   underlay: { interfaceName: "eth0", interfaceIp: "192.0.2.1", publicIp: "203.0.113.1" },
   backend: "udp",
   overlayMtu: 1472,
+  datapath: { engine: "native", queues: 2, offload: "tcp+udp", sourcePort: "fixed" },
   lease: { state: "held", etcdLeaseId: "7587899055665700368", expiresInSeconds: 86_399.5 },
   registry: { isConnected: true, revision: "42", lastContactSeconds: 2.4, relists: 0 },
   peers: [
@@ -22,12 +23,22 @@ const READY: AgentStatus = {
       underlayIp: "192.0.2.2",
       nodeId: "d8487227d0a7476ac5880b4692ae7eac",
       isHeld: false,
+      counters: {
+        encapPackets: 12_345,
+        encapBytes: 9_876_543,
+        decapPackets: 0,
+        decapBytes: 0,
+        decapDropped: 3,
+      },
     },
-    { subnet: "10.244.90.0/24", underlayIp: "192.0.2.33", nodeId: null, isHeld: true },
+    { subnet: "10.244.90.0/24", underlayIp: "192.0.2.33", nodeId: null, isHeld: true, counters: null },
   ],
   rejectedLeases: { own: 1, "next-hop-self": 2 },
   counters: { encapPackets: 12_345, encapDropNoPeer: 0 },
 };
+
+/** The same peers without what only some of them have. */
+const PLAIN_PEERS = READY.peers.map((peer) => ({ ...peer, isHeld: false, counters: null }));
 
 describe("formatStatus", () => {
   it("prints one fact a line, the peers as a table, and counts that are not 0", () => {
@@ -39,12 +50,13 @@ subnet    10.244.7.0/24
 lease     held, expires in 24 h
 underlay  eth0 192.0.2.1, peers send to 203.0.113.1
 backend   udp, MTU 1472
+engine    native, 2 queues, offload of TCP and UDP
 etcd      connected, last answer 2 s ago, revision 42
 
 2 peers
-  SUBNET          SENT TO     NODE                              NOTE
-  10.244.8.0/24   192.0.2.2   d8487227d0a7476ac5880b4692ae7eac
-  10.244.90.0/24  192.0.2.33  -                                 gone from etcd, kept for now
+  SUBNET          SENT TO     SENT            RECEIVED  REFUSED  NODE                              NOTE
+  10.244.8.0/24   192.0.2.2   12345, 9.88 MB  0         3        d8487227d0a7476ac5880b4692ae7eac
+  10.244.90.0/24  192.0.2.33  -               -         0        -                                 gone from etcd, kept for now
 
 leases not used
   next-hop-self  2
@@ -54,9 +66,33 @@ counters
 `);
   });
 
-  it("has no column for notes when there are none", () => {
-    const text = formatStatus({ ...READY, peers: READY.peers.map((peer) => ({ ...peer, isHeld: false })) });
-    expect(text).toMatch(/^ {2}SUBNET +SENT TO +NODE$/m);
+  it("has no column for notes or refused datagrams when there are none", () => {
+    const text = formatStatus({ ...READY, peers: PLAIN_PEERS });
+    expect(text).toMatch(/^ {2}SUBNET +SENT TO +SENT +RECEIVED +NODE$/m);
+  });
+
+  it.each([
+    [{ engine: "dgram", queues: 1, offload: "off", sourcePort: "fixed" }, "dgram, 1 queue, offload off"],
+    [
+      { engine: "native", queues: 8, offload: "tcp", sourcePort: "flow-hash" },
+      "native, 8 queues, offload of TCP, source port by flow",
+    ],
+  ] as const)("says how packets are carried: %j", (datapath, shown) => {
+    expect(formatStatus({ ...READY, datapath })).toContain(`\nengine    ${shown}\n`);
+  });
+
+  it.each([
+    [0, "0 B"],
+    [999, "999 B"],
+    [1000, "1.00 kB"],
+    [12_345, "12.3 kB"],
+    [999_999, "999 kB"],
+    [1_000_000, "1.00 MB"],
+    [2 ** 53, "9.01 PB"],
+  ])("shows %d bytes with three digits", (decapBytes, shown) => {
+    const counters = { encapPackets: 0, encapBytes: 0, decapPackets: 1, decapBytes, decapDropped: 0 };
+    const text = formatStatus({ ...READY, peers: PLAIN_PEERS.map((peer) => ({ ...peer, counters })) });
+    expect(text).toMatch(new RegExp(`^  10\\.244\\.8\\.0/24 +192\\.0\\.2\\.2 +0 +1, ${shown} +d84`, "m"));
   });
 
   it("says what is not known yet and why the agent is not ready", () => {

@@ -1,13 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  FRAGMENTATION_NEEDED,
-  MAX_ICMP_ERROR_BYTES,
-  NET_UNREACHABLE,
-  TIME_EXCEEDED,
-  mayAnswer,
-  writeIcmpError,
-} from "../../../src/datapath/icmp-error.ts";
+import { NET_UNREACHABLE, TIME_EXCEEDED, TOO_BIG } from "../../../src/datapath/icmp-answers.ts";
+import { MAX_ICMP_ERROR_BYTES, mayAnswer, writeIcmpError } from "../../../src/datapath/icmp-error.ts";
 import { addressOf } from "../../support/ipv4.ts";
 import {
   PROTOCOL,
@@ -30,7 +24,7 @@ describe("writeIcmpError", () => {
       payload: Buffer.from("c0de0035000c0000", "hex"),
     });
     const out = Buffer.alloc(MAX_ICMP_ERROR_BYTES, 0xee);
-    const bytes = writeIcmpError(out, offender, FRAGMENTATION_NEEDED, TUN_ADDRESS, 1472);
+    const bytes = writeIcmpError(out, offender, TOO_BIG, TUN_ADDRESS, 1472);
     const ipHeader = "45c00038000040004001" + "2219" + "0af40100" + "0af40105"; // 56 bytes, DF, TTL 64, ICMP
     const icmpHeader = "0304" + "361c" + "0000" + "05c0"; // next-hop MTU 1472
     expect(out.subarray(0, 28).toString("hex")).toBe(ipHeader + icmpHeader);
@@ -42,7 +36,7 @@ describe("writeIcmpError", () => {
       fc.property(
         fc.nat(2_000),
         fc.nat(10),
-        fc.constantFrom(NET_UNREACHABLE, FRAGMENTATION_NEEDED, TIME_EXCEEDED),
+        fc.constantFrom(NET_UNREACHABLE, TOO_BIG, TIME_EXCEEDED),
         fc.nat(65_535),
         (size, words, reason, mtu) => {
           const offender = packetOf({ payload: countingBytes(size), options: Buffer.alloc(words * 4, 1) });

@@ -37,7 +37,7 @@ static void udp_socket_is_bound_with_df_clear(void)
 	EXPECT(fd >= 0, 1);
 	expect_plain_fd(fd);
 	EXPECT(port_of(fd) != 0, 1);
-	EXPECT(int_option(fd, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_DONT);
+	EXPECT(int_option(fd, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_OMIT);
 	EXPECT(int_option(fd, SOL_SOCKET, SO_RCVBUF),
 	       2 * 50000); /* the kernel shows twice the value */
 	EXPECT(int_option(fd, SOL_SOCKET, SO_SNDBUF), 2 * 60000);
@@ -71,9 +71,32 @@ static void udp_socket_forbids_reuse(void)
 	EXPECT(udp_socket_forbid_reuse(fd), -EBADF);
 }
 
+static void udp_socket_drops_counts_what_its_queue_had_no_room_for(void)
+{
+	struct udp_socket_options options = {LOOPBACK, 0, 1,
+					     0}; /* the kernel's least: a few datagrams */
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(LOOPBACK)};
+	int fd = udp_socket_open(&options);
+	char away[100] = {0};
+	uint32_t received = 0;
+
+	to.sin_port = htons(port_of(fd));
+	EXPECT(udp_socket_drops(fd), 0);
+	for (int i = 0; i < 1000; i++)
+		EXPECT(sendto(fd, away, sizeof(away), 0, (struct sockaddr *)&to, sizeof(to)),
+		       sizeof(away));
+	while (recv(fd, away, sizeof(away), 0) > 0)
+		received++;
+	EXPECT(received > 0 && received < 1000, 1);
+	EXPECT(udp_socket_drops(fd), 1000 - received);
+	EXPECT(close(fd), 0);
+	EXPECT(udp_socket_drops(fd), 0);
+}
+
 static const struct test_case cases[] = {
     CASE(udp_socket_is_bound_with_df_clear),
     CASE(udp_socket_leaves_no_descriptor_on_failure),
+    CASE(udp_socket_drops_counts_what_its_queue_had_no_room_for),
     CASE(udp_socket_forbids_reuse),
 };
 

@@ -30,10 +30,12 @@ describe("describeAgent", () => {
   let clock: FakeClock;
   let registry: MemoryRegistry;
   let overlay: Overlay;
+  let backend: RecordingBackend;
 
   beforeEach(() => {
     clock = new FakeClock();
     registry = new MemoryRegistry(clock);
+    backend = new RecordingBackend();
     const { options } = loadAgentConfig(new Map(), {});
     const plan = {
       options,
@@ -51,7 +53,7 @@ describe("describeAgent", () => {
     };
     overlay = new Overlay(
       parseNetworkConfig('{"Network":"10.244.0.0/16"}'),
-      new RecordingBackend(),
+      backend,
       { underlayIp: UNDERLAY.publicIp, underlayIp6: null, backend: { type: "" }, nodeId: NODE_ID },
       {
         plan,
@@ -112,7 +114,8 @@ describe("describeAgent", () => {
     });
   });
 
-  it("tells of a subnet and peers from the cache", async () => {
+  /** Forwards as the last run did, with one peer. */
+  async function startFromCache(): Promise<void> {
     const subnet = new Ipv4Prefix(new Ipv4Address(0x0af40700), 24);
     const state = {
       etcdPrefix: "/coreos.com/network",
@@ -123,11 +126,34 @@ describe("describeAgent", () => {
       peers: [PEER],
     };
     await overlay.startFromCache(subnet, state);
+  }
+
+  it("tells of a subnet and peers from the cache", async () => {
+    await startFromCache();
     const status = describeNow(overlay, "etcd has not confirmed the subnet of the last run yet");
     expect(status.subnet).toBe("10.244.7.0/24");
     expect(status.lease).toEqual({ state: "cached", etcdLeaseId: null, expiresInSeconds: null });
     expect(status.peers).toEqual([
-      { subnet: "10.244.8.0/24", underlayIp: "192.0.2.2", nodeId: "ff", isHeld: false },
+      { subnet: "10.244.8.0/24", underlayIp: "192.0.2.2", nodeId: "ff", isHeld: false, counters: null },
     ]);
+  });
+
+  it("tells how packets are carried, and what each peer had of them", async () => {
+    await startFromCache();
+    backend.datapath = { engine: "native", queues: 2, offload: "tcp", sourcePort: "fixed" };
+    const counters = {
+      encapPackets: 1,
+      encapBytes: 84,
+      decapPackets: 2,
+      decapBytes: 168,
+      decapDropped: 3,
+    };
+    const { subnet, underlayIp } = PEER;
+    const elsewhere = { ...counters, subnet, underlayIp: UNDERLAY.interfaceIp, encapPackets: 99 };
+    backend.peerCounters = [{ ...counters, subnet, underlayIp }, elsewhere];
+    const status = describeNow(overlay, null);
+    expect(status.datapath).toEqual(backend.datapath);
+    expect(status.peers).toMatchObject([{ subnet: "10.244.8.0/24", counters }]);
+    expect(Object.keys(status.peers[0]?.counters ?? {})).toEqual(Object.keys(counters));
   });
 });

@@ -63,6 +63,11 @@ async function check(
 }
 
 describe("checkStart", () => {
+  it("names backend, overlay MTU and packet engine", async () => {
+    expect(await check("backend")).toBe("udp, overlay MTU 1472");
+    expect(await check("packet engine", { options: { ...options, engine: "dgram" } })).toBe("dgram");
+  });
+
   it("asks for the subnet of the subnet file, and else of the saved state", async () => {
     const name = "subnet to ask for";
     expect(await check(name)).toBe("the one etcd has for this node, or a free one");

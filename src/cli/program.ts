@@ -44,6 +44,13 @@ const COMMANDS: readonly CommandEntry[] = [
       return { command: (await import("./lab.ts")).labCommand(out), args };
     },
   },
+  {
+    name: "bench",
+    description: "measure what carrying packets costs on this machine, in a lab made for it",
+    async load(out, args) {
+      return { command: (await import("./bench.ts")).benchCommand(out), args };
+    },
+  },
 ];
 
 /**

@@ -19,6 +19,8 @@ import { countOf } from "./show/count-of.ts";
 
 /** What {@link createLab} takes besides the plan. */
 export interface CreateLabOptions extends LabOptions {
+  /** Counts packets that cross the underlay in clear, as {@link Lab.leaks} needs it. Default true. */
+  readonly countLeaks?: boolean;
   /** Told in a few words what was just done. */
   readonly onProgress?: (done: string) => void;
   /** Called with what stands of a lab that could not be finished, before it is taken down. */
@@ -62,7 +64,7 @@ async function build(lab: Lab, options: CreateLabOptions): Promise<void> {
   const { underlayMtu, network } = lab.record;
   await makeNamespaces([lab.underlay, ...lab.hosts.map((host) => host.namespace)], signal);
   await makeUnderlay(lab.underlay, underlayMtu, signal);
-  await installLeakCounter(lab.underlay, network, signal);
+  if (options.countLeaks ?? true) await installLeakCounter(lab.underlay, network, signal);
   for (const host of lab.hosts) {
     const plan = { name: host.name, address: host.underlayIp, mtu: underlayMtu };
     await connectHost(lab.underlay, host.namespace, plan, signal);

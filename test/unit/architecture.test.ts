@@ -28,7 +28,7 @@ const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["docker", { imports: ["net"], types: LOCAL_API }],
   ["cni", { imports: ["net"], types: LOCAL_API }],
   ["lab", { imports: ["net"], types: LOCAL_API }],
-  ["bench", { imports: ["net"], types: LOCAL_API }],
+  ["bench", { imports: ["net", "lab"], types: LOCAL_API }],
   ["cli", { imports: [...LOWER_ROOMS, "agent", "docker", "cni", "lab", "bench"] }],
 ]);
 

@@ -16,6 +16,8 @@ export interface IperfOptions {
   /** Default 1. */
   readonly seconds?: number;
   readonly port?: number;
+  /** TCP connections at once. Default 1. */
+  readonly streams?: number;
   /** The server sends instead. */
   readonly isReverse?: boolean;
   readonly signal?: AbortSignal;
@@ -28,13 +30,14 @@ export interface IperfResult {
   readonly retransmits: number;
 }
 
-const DEFAULT_PORT = 5201;
+/** iperf3's own, for control and data. */
+export const IPERF_PORT = 5201;
 const DEFAULT_SECONDS = 1;
 const START_TIMEOUT_MS = 5_000;
 const SPARE_MS = 20_000;
 
 /** Starts a server and waits until it listens. @throws {OverlayError} `ERR_LAB_FAILED` */
-export async function startIperfServer(namespace: Namespace, port = DEFAULT_PORT): Promise<IperfServer> {
+export async function startIperfServer(namespace: Namespace, port = IPERF_PORT): Promise<IperfServer> {
   const child = namespace.start(["iperf3", "--server", "--port", `${port}`], { stdio: "ignore" });
   const gone = new Promise<void>((resolve) => {
     child.once("error", () => resolve());
@@ -72,9 +75,11 @@ export async function runIperf(
     "--client",
     target,
     "--port",
-    `${options.port ?? DEFAULT_PORT}`,
+    `${options.port ?? IPERF_PORT}`,
     "--time",
     `${seconds}`,
+    "--parallel",
+    `${options.streams ?? 1}`,
   ];
   argv.push("--json", ...(options.isReverse === true ? ["--reverse"] : []));
   const result = await namespace.exec(argv, { timeoutMs: seconds * 1000 + SPARE_MS, signal: options.signal });

@@ -66,6 +66,13 @@ export function countAnswers(output: string): number {
   return parseReplies(output).filter((reply) => !reply.isDuplicate).length;
 }
 
+/** Round trip time of each request that was answered, in milliseconds, in the order of the answers. */
+export function roundTripsMs(output: string): number[] {
+  return parseReplies(output)
+    .filter((reply) => !reply.isDuplicate)
+    .map((reply) => reply.rttMs);
+}
+
 interface Reply {
   readonly atMs: number;
   readonly sequence: number;

@@ -21,7 +21,7 @@ import { UNDERLAY_NAME, checkLabName, hostName, namespaceName, podName } from ".
 export interface LabOptions {
   /** Default: `lab` for a user, else one that nobody has. */
   readonly name?: string | undefined;
-  /** Who it is for: a test's or demo's lab ends with the process that made it. */
+  /** Who it is for: any but a user's ends with the process that made it. */
   readonly owner: LabOwner;
   /** Folder of all labs. Default /run/twill-lab. */
   readonly stateDirectory?: string | undefined;
@@ -84,7 +84,7 @@ export function plannedPodNamespaces(record: LabRecord, podsPerHost: number): st
 
 function defaultName(owner: LabOwner, maker: ProcessIdentity): string {
   if (owner === "user") return "lab";
-  if (owner === "demo") return `demo-${maker.pid}`;
+  if (owner === "demo" || owner === "bench") return `${owner}-${maker.pid}`;
   return `test-${randomBytes(RANDOM_NAME_BYTES).toString("hex")}`;
 }
 

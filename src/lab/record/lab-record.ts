@@ -9,7 +9,9 @@ import type { ProcessIdentity } from "../machine/process-identity.ts";
 import { checkLabName, isNamespaceOf } from "./names.ts";
 
 /** Who a lab is for. A user's stays until `twill lab down`; the others end with the process that made them. */
-export type LabOwner = "user" | "demo" | "test";
+export type LabOwner = (typeof LAB_OWNERS)[number];
+
+const LAB_OWNERS = ["user", "demo", "test", "bench"] as const;
 
 /** One host of a lab, as recorded. */
 export interface HostRecord {
@@ -90,7 +92,7 @@ function isLabRecord(value: unknown): value is LabRecord {
     isObject(value) &&
     value.version === 1 &&
     isLabName(value.name) &&
-    (value.owner === "user" || value.owner === "demo" || value.owner === "test") &&
+    LAB_OWNERS.some((owner) => owner === value.owner) &&
     typeof value.token === "string" &&
     /^[0-9a-f-]{36}$/.test(value.token) &&
     isIdentity(value.maker) &&

@@ -2,14 +2,16 @@ import { copyFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OverlayError } from "../../net/overlay-error.ts";
 import type { Lab } from "../lab.ts";
+import type { LabOwner } from "../record/lab-record.ts";
 import { logsDirectory, tidyStore } from "../record/lab-store.ts";
 
-/** Name for the logs of every demo, whose labs are each named after a process. */
-const DEMO_NAME = "demo";
+/** Owners whose labs are each named after a process: the logs of all of one kind have its name. */
+const NAMED_BY_OWNER: ReadonlySet<LabOwner> = new Set(["demo", "bench"]);
 
 /** Copies the logs of a lab that is about to go, over those of an earlier one; resolves with the folder that keeps them. */
 export async function saveLogs(lab: Lab): Promise<string> {
-  const name = lab.record.owner === "demo" ? DEMO_NAME : lab.name;
+  const { owner } = lab.record;
+  const name = NAMED_BY_OWNER.has(owner) ? owner : lab.name;
   await removeLogs(lab.root, name);
   const folder = logsDirectory(lab.root, name);
   await mkdir(folder, { recursive: true }); // two demos may fail at once

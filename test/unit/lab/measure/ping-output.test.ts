@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { MAX_UNDER_WAY, countAnswers, parsePingOutput } from "../../../../src/lab/measure/ping-output.ts";
+import {
+  MAX_UNDER_WAY,
+  countAnswers,
+  parsePingOutput,
+  roundTripsMs,
+} from "../../../../src/lab/measure/ping-output.ts";
 
 /** As iputils prints it: requests 1, 2 and 5 answered, 2 twice, 3 refused by a router, 4 and 6 not at all. */
 const OUTPUT = `PING 10.244.9.2 (10.244.9.2) 56(84) bytes of data.
@@ -76,4 +81,8 @@ describe("countAnswers", () => {
   it("counts each answered request once, before the summary is there", () => {
     expect(countAnswers(OUTPUT.slice(0, OUTPUT.indexOf("---")))).toBe(3);
   });
+});
+
+describe("roundTripsMs", () => {
+  it("gives the time of each first answer", () => expect(roundTripsMs(OUTPUT)).toEqual([0.2, 0.4, 0.3]));
 });

@@ -32,7 +32,9 @@ describe("planLab", () => {
     expect(one.token).not.toBe(two.token);
   });
 
-  it("names a demo's lab after its process", () => expect(plan({ owner: "demo" }).name).toBe("demo-4242"));
+  it.each(["demo", "bench"] as const)("names the lab of a %s after its process", (owner) => {
+    expect(plan({ owner }).name).toBe(`${owner}-4242`);
+  });
 
   it("puts the host's name into the path of its subnet file", () => {
     expect(plan({ subnetFile: "/srv/%h/%h.env" }).hosts.map((host) => host.subnetFile)).toEqual([

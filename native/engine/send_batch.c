@@ -1,18 +1,16 @@
 #include "engine/send_batch.h"
 
 #include <errno.h>
-#include <netinet/udp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "engine/message.h"
 #include "engine/offload.h"
 
 /* One read of the TUN may need two, and a batch of reads is as long as this. */
 #define MAX_MESSAGES 64
-#define MAX_SEGMENTS 64		 /* UDP_MAX_SEGMENTS of kernels before 6.9 */
-#define MAX_DATAGRAM_BYTES 65507 /* 65,535 less IPv4 and UDP header; of a whole message too */
 /* Headers of some ten runs of 64 KiB; with more the batch is sent in between. */
 #define HEADER_MEMORY_BYTES (64 * 1024)
 /* As many as messages. Two peers of one slot that take turns get a message for each turn. */
@@ -23,24 +21,6 @@
  * must stop.
  */
 #define WAIT_MS 5
-
-union segment_control {
-	struct cmsghdr header;
-	uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
-};
-
-/* Datagrams to one peer, all of one length but the last. */
-struct message {
-	uint32_t peer;
-	int fd;
-	uint32_t datagrams, cut_datagrams;
-	size_t segment_bytes; /* of every datagram but the last */
-	size_t bytes, inner_bytes;
-	bool is_closed; /* takes no more */
-	size_t iov_count;
-	struct iovec iov[2 * MAX_SEGMENTS];
-	union segment_control control;
-};
 
 struct send_batch {
 	struct shared *shared;
@@ -121,13 +101,6 @@ static bool may_batch(const struct send_batch *b, uint32_t peer, size_t bytes)
 	       !offload_is_off(&state->single_until_ms, b->now_ms);
 }
 
-static bool has_room(const struct message *message, uint32_t peer, int fd, size_t bytes)
-{
-	return !message->is_closed && message->peer == peer && message->fd == fd &&
-	       bytes <= message->segment_bytes && message->datagrams < MAX_SEGMENTS &&
-	       message->bytes + bytes <= MAX_DATAGRAM_BYTES;
-}
-
 static struct message *open_message(struct send_batch *b, uint32_t peer, int fd, size_t bytes)
 {
 	struct message *message;
@@ -139,12 +112,7 @@ static struct message *open_message(struct send_batch *b, uint32_t peer, int fd,
 		b->header_bytes = header_bytes;
 	}
 	message = &b->messages[b->count++];
-	message->peer = peer;
-	message->fd = fd;
-	message->datagrams = message->cut_datagrams = 0;
-	message->segment_bytes = bytes;
-	message->bytes = message->inner_bytes = message->iov_count = 0;
-	message->is_closed = !may_batch(b, peer, bytes);
+	message_open(message, peer, fd, bytes, may_batch(b, peer, bytes));
 	b->newest[peer % PEER_SLOTS] = (uint8_t)b->count;
 	return message;
 }
@@ -155,39 +123,15 @@ void send_batch_add(struct send_batch *batch, uint32_t peer, const struct send_d
 	uint8_t newest = batch->newest[peer % PEER_SLOTS];
 	struct message *message = newest == 0 ? NULL : &batch->messages[newest - 1];
 
-	if (message == NULL || !has_room(message, peer, fd, datagram->bytes))
+	if (message == NULL || !message_has_room(message, peer, fd, datagram->bytes))
 		message = open_message(batch, peer, fd, datagram->bytes);
-	else if (datagram->bytes < message->segment_bytes)
-		message->is_closed = true; /* a shorter one is the last */
-	for (size_t i = 0; i < 2; i++) {
-		if (datagram->parts[i].iov_len > 0)
-			message->iov[message->iov_count++] = datagram->parts[i];
-	}
-	message->datagrams += 1;
-	message->cut_datagrams += datagram->is_cut;
-	message->bytes += datagram->bytes;
-	message->inner_bytes += datagram->inner_bytes;
+	message_add(message, datagram);
 }
 
-static void prepare(struct send_batch *b, size_t index)
+static const struct sockaddr_in *address_of(const struct send_batch *b,
+					    const struct message *message)
 {
-	struct message *message = &b->messages[index];
-	const struct sockaddr_in *address = &fwd_table_peer(b->table, message->peer)->address;
-	uint16_t segment_bytes = (uint16_t)message->segment_bytes;
-	struct msghdr *header = &b->headers[index].msg_hdr;
-
-	*header = (struct msghdr){.msg_name = (void *)address,
-				  .msg_namelen = sizeof(*address),
-				  .msg_iov = message->iov,
-				  .msg_iovlen = message->iov_count};
-	if (message->datagrams < 2)
-		return;
-	message->control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(segment_bytes)),
-						   .cmsg_level = IPPROTO_UDP,
-						   .cmsg_type = UDP_SEGMENT};
-	memcpy(CMSG_DATA(&message->control.header), &segment_bytes, sizeof(segment_bytes));
-	header->msg_control = message->control.bytes;
-	header->msg_controllen = sizeof(message->control.bytes);
+	return &fwd_table_peer(b->table, message->peer)->address;
 }
 
 static void count_sent(struct send_batch *b, const struct message *message, uint32_t datagrams,
@@ -231,7 +175,7 @@ static int send_one(struct send_batch *b, const struct message *message, struct 
 		    size_t iov_count)
 {
 	struct msghdr header = {
-	    .msg_name = (void *)&fwd_table_peer(b->table, message->peer)->address,
+	    .msg_name = (void *)address_of(b, message),
 	    .msg_namelen = sizeof(struct sockaddr_in),
 	    .msg_iov = iov,
 	    .msg_iovlen = iov_count,
@@ -330,7 +274,8 @@ void send_batch_send(struct send_batch *batch)
 	batch->has_waited = false;
 
 	for (size_t i = 0; i < batch->count; i++)
-		prepare(batch, i);
+		message_prepare(&batch->messages[i], address_of(batch, &batch->messages[i]),
+				&batch->headers[i].msg_hdr);
 	while (at < batch->count) {
 		struct message *message = &batch->messages[at];
 		int sent = sendmmsg(message->fd, &batch->headers[at],

@@ -12,18 +12,10 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "engine/message.h"
 #include "engine/shared.h"
 
 struct send_batch;
-
-/* One datagram: a framing and header part that may be empty, and the rest. */
-struct send_datagram {
-	struct iovec parts[2];
-	size_t bytes;	    /* of both parts */
-	size_t inner_bytes; /* of the inner packet, for the counters */
-	uint32_t flow_hash; /* chooses the source port, where flows are spread */
-	bool is_cut;	    /* from a larger packet, for the counters */
-};
 
 /*
  * A batch for the thread with this index in the peers' counters, which sends on sockets.queue_fds

@@ -5,8 +5,8 @@
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { NativeAddon } from "../src/datapath/addon.ts";
-import { loadAddonFrom } from "../src/datapath/addon.ts";
+import type { NativeAddon } from "../src/addon/addon.ts";
+import { loadAddonFrom } from "../src/addon/addon.ts";
 import { loadEngineAddonFrom } from "../src/datapath/engine-addon.ts";
 import { COUNTER, createCounterBlock } from "../src/datapath/packet-counters.ts";
 

@@ -1,7 +1,7 @@
 /*
  * The addon as JavaScript sees it. Only the addon*.c files know Node-API. Every function
  * answers with a value or a negative errno and throws nothing; arguments of a wrong type, and
- * ranges outside a buffer, are -EINVAL. src/datapath/addon.ts has the types.
+ * ranges outside a buffer, are -EINVAL. src/addon/addon.ts has the types.
  */
 #include <errno.h>
 #include <string.h>

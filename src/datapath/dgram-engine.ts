@@ -9,7 +9,7 @@
 import type { RemoteInfo, Socket } from "node:dgram";
 import { closeSync } from "node:fs";
 import { constants } from "node:os";
-import { errnoName } from "./addon.ts";
+import { errnoName } from "../addon/addon.ts";
 import { isHostOf, isOwnHost } from "./address-owner.ts";
 import { ANY_VERSION, checkDecap } from "./check-decap.ts";
 import { checkEncap } from "./check-encap.ts";
@@ -34,8 +34,8 @@ import type { PacketEngine, PacketEngineOptions, PeerCounters } from "./packet-e
 import { EAGAIN, readPacket, writePacket } from "./packet-io.ts";
 import { createPacketRules, createPacketVerdict } from "./packet-verdict.ts";
 import { PeerCounterBlocks, countDecap, countDecapDropped } from "./peer-counter-block.ts";
-import { watchReadable } from "./readable-watch.ts";
-import type { ReadableWatch } from "./readable-watch.ts";
+import { watchReadable } from "../addon/readable-watch.ts";
+import type { ReadableWatch } from "../addon/readable-watch.ts";
 import type { OpenTun } from "./tun.ts";
 import { QueueDrops, READ_DROPS_INTERVAL_MS, adoptUnderlaySocket } from "./underlay-socket.ts";
 

@@ -1,7 +1,7 @@
 /** The one way to the addon of the native packet engine. Its functions never throw: a negative result is an errno. */
 import { fileURLToPath } from "node:url";
 import { OverlayError } from "../net/overlay-error.ts";
-import { loadAddonFrom } from "./addon.ts";
+import { loadAddonFrom } from "../addon/addon.ts";
 import { COUNTER } from "./packet-counters.ts";
 import { PEER_COUNTER } from "./peer-counters.ts";
 

@@ -10,10 +10,10 @@
  */
 import { constants } from "node:os";
 import { OverlayError } from "../net/overlay-error.ts";
-import { errnoName, loadAddon } from "./addon.ts";
+import { errnoName, loadAddon } from "../addon/addon.ts";
 
 export const EAGAIN = constants.errno.EAGAIN;
-export { EBADFD } from "./addon.ts";
+export { EBADFD } from "../addon/addon.ts";
 
 /**
  * Reads one packet to `buffer[offset, offset + length)`; gives its length, 0 when the other end of a packet pair is

@@ -2,7 +2,7 @@
 import { closeSync } from "node:fs";
 import { OverlayError } from "../net/overlay-error.ts";
 import type { ErrorCode } from "../net/overlay-error.ts";
-import { TUN_BITS, errnoName, loadAddon } from "./addon.ts";
+import { TUN_BITS, errnoName, loadAddon } from "../addon/addon.ts";
 
 /** Names the kernel takes (IFNAMSIZ 16 with its NUL) and that cannot be a template such as "tun%d". */
 const DEVICE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;

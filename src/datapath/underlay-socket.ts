@@ -4,7 +4,7 @@ import type { Socket } from "node:dgram";
 import { closeSync } from "node:fs";
 import type { Ipv4Address } from "../net/ipv4.ts";
 import { OverlayError } from "../net/overlay-error.ts";
-import { errnoName, loadAddon } from "./addon.ts";
+import { errnoName, loadAddon } from "../addon/addon.ts";
 
 export interface UnderlaySocketOptions {
   /** Address of the underlay interface; 0.0.0.0 takes datagrams for any address of the host. */

@@ -5,7 +5,7 @@ import { closeSync, readlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { OverlayError } from "../../src/net/overlay-error.ts";
 import { readPacket, writePacket } from "../../src/datapath/packet-io.ts";
-import { watchReadable } from "../../src/datapath/readable-watch.ts";
+import { watchReadable } from "../../src/addon/readable-watch.ts";
 import { closeTun, openTun } from "../../src/datapath/tun.ts";
 import type { OpenTun, OpenTunOptions } from "../../src/datapath/tun.ts";
 import { countDescriptors, countThreads } from "./process-resources.ts";

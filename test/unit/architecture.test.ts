@@ -12,7 +12,7 @@ interface Room {
   readonly types?: readonly string[];
 }
 
-const LOWER_ROOMS = ["net", "subnet-lease", "peers", "kernel", "datapath", "backends"];
+const LOWER_ROOMS = ["net", "addon", "subnet-lease", "peers", "kernel", "datapath", "backends"];
 /** How programs outside the agent know it: the JSON of its status. */
 const LOCAL_API = ["agent/status.ts"];
 
@@ -20,8 +20,9 @@ const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["net", { imports: [] }],
   ["subnet-lease", { imports: ["net"] }],
   ["peers", { imports: ["net"], types: ["subnet-lease"] }],
-  ["kernel", { imports: ["net"] }],
-  ["datapath", { imports: ["net"] }],
+  ["addon", { imports: ["net"] }],
+  ["kernel", { imports: ["net", "addon"] }],
+  ["datapath", { imports: ["net", "addon"] }],
   // Types of subnet-lease too: what a backend announces and is configured with is the lease's BackendData.
   ["backends", { imports: ["net", "kernel", "datapath"], types: ["peers", "subnet-lease"] }],
   ["agent", { imports: LOWER_ROOMS }],

@@ -1,7 +1,7 @@
 /** One agent per run directory: a lock that the kernel frees when its holder is gone, however it went. */
 import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { errnoName, loadAddon } from "../../datapath/addon.ts";
+import { errnoName, loadAddon } from "../../addon/addon.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrusted } from "../../net/untrusted-text.ts";
 import { fileError } from "./file-error.ts";

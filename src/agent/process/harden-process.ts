@@ -1,5 +1,5 @@
 /** Keeps what the agent has in memory (etcd password, TLS keys) out of core dumps and other users' debuggers. */
-import { errnoName, loadAddon } from "../../datapath/addon.ts";
+import { errnoName, loadAddon } from "../../addon/addon.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 
 /**

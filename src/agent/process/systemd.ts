@@ -1,5 +1,5 @@
 /** Tells systemd how the agent is (sd_notify(3)). */
-import { errnoName, loadAddon } from "../../datapath/addon.ts";
+import { errnoName, loadAddon } from "../../addon/addon.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 
 export interface SystemdNotifier {

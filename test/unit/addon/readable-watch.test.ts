@@ -5,8 +5,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EAGAIN, openPacketPair, readPacket, writePacket } from "../../../src/datapath/packet-io.ts";
-import { watchReadable } from "../../../src/datapath/readable-watch.ts";
-import type { ReadableWatch } from "../../../src/datapath/readable-watch.ts";
+import { watchReadable } from "../../../src/addon/readable-watch.ts";
+import type { ReadableWatch } from "../../../src/addon/readable-watch.ts";
 import { eventually } from "../../support/eventually.ts";
 import { countDescriptors, countThreads } from "../../support/process-resources.ts";
 

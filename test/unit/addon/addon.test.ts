@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { EBADFD, errnoName, loadAddon, loadAddonFrom } from "../../../src/datapath/addon.ts";
-import type { NativeAddon } from "../../../src/datapath/addon.ts";
+import { EBADFD, errnoName, loadAddon, loadAddonFrom } from "../../../src/addon/addon.ts";
+import type { NativeAddon } from "../../../src/addon/addon.ts";
 
 const EINVAL = -22;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "addon/addon_args.h"
+#include "addon/addon_events.h"
 #include "addon/addon_watch.h"
 #include "os/fd_watch.h"
 #include "os/packet_io.h"
@@ -170,6 +171,9 @@ NAPI_MODULE_INIT()
 	    FUNCTION("udpSocketDrops", udp_socket_drops_js),
 	    FUNCTION("watchOpen", addon_watch_open),
 	    FUNCTION("watchClose", addon_watch_close),
+	    FUNCTION("netlinkOpenRoute", addon_netlink_open_route),
+	    FUNCTION("netlinkOpenFirewall", addon_netlink_open_firewall),
+	    FUNCTION("netlinkRead", addon_netlink_read),
 	    FUNCTION("lockFile", lock_file_js),
 	    FUNCTION("sendUnixDatagram", send_unix_datagram_js),
 	    FUNCTION("hardenProcess", harden_process_js),

@@ -27,6 +27,10 @@ export interface NativeAddon {
   udpSocketDrops(fd: number): number;
   watchOpen(fd: number, onReadable: (errno: number) => void): WatchHandle | number;
   watchClose(watch: WatchHandle): number;
+  netlinkOpenRoute(receiveBufferBytes: number): number;
+  netlinkOpenFirewall(receiveBufferBytes: number): number;
+  /** `interest` is laid out as in native/os/netlink_parse.h; answers with the bits {@link NETLINK_BITS}. */
+  netlinkRead(fd: number, interest: Int32Array): number;
   lockFile(fd: number): number;
   sendUnixDatagram(path: string, text: string): number;
   hardenProcess(): number;
@@ -34,6 +38,16 @@ export interface NativeAddon {
 
 /** What `tunOpen` has opened, as native/os/tun.h says. */
 export const TUN_BITS = { hasVnetHeader: 1, takesUdpRuns: 2 } as const;
+
+/** What `netlinkRead` has seen change, as native/os/netlink_parse.h says. */
+export const NETLINK_BITS = {
+  link: 1,
+  address: 2,
+  route: 4,
+  neighbour: 8,
+  firewall: 16,
+  overflow: 32,
+} as const;
 
 let loaded: NativeAddon | null = null;
 

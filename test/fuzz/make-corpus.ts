@@ -5,6 +5,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { netlinkEventsSeeds } from "./netlink-seeds.ts";
 
 const PROTOCOL = { hopByHop: 0, icmp: 1, tcp: 6, udp: 17, fragment: 44, icmp6: 58, destinationOptions: 60 };
 
@@ -291,6 +292,7 @@ const CORPUS: Readonly<Record<string, Seeds>> = {
   fwd_table: fwdTableSeeds(),
   icmp_error: icmpErrorSeeds(),
   merge: mergeSeeds(),
+  netlink_events: netlinkEventsSeeds(),
   stranger_filter: strangerFilterSeeds(),
 };
 

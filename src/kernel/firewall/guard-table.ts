@@ -1,0 +1,81 @@
+/** The guard's table as a value, and the scripts for `nft -f` that make it so. Pure. */
+
+/** A set of addresses or prefixes. */
+export interface GuardSet {
+  readonly name: string;
+  /** Whether it holds prefixes, which must not overlap then. */
+  readonly isInterval: boolean;
+  /** As `nft` writes them: a prefix of one address has no length. */
+  readonly elements: readonly string[];
+}
+
+export interface GuardChain {
+  readonly name: string;
+  /** Hook and priority; null for a chain that others jump to. */
+  readonly hook: string | null;
+  readonly rules: readonly string[];
+}
+
+/** An nftables table of family `ip`: underlay and overlay are IPv4, and no IPv6 socket takes encapsulated packets. */
+export interface GuardTable {
+  readonly name: string;
+  readonly counters: readonly string[];
+  readonly sets: readonly GuardSet[];
+  readonly chains: readonly GuardChain[];
+}
+
+/**
+ * Puts the table in the place of whatever has its name. The kernel takes a script as one transaction, so each packet
+ * meets the old table or the new one.
+ */
+export function formatReplacement(table: GuardTable): string {
+  const counters = table.counters.map((name) => `counter ${name} { }`);
+  const body = [...counters, ...table.sets.map(formatSet), ...table.chains.map(formatChain)];
+  return `${formatRemoval(table.name)}table ip ${table.name} {\n${body.join("\n")}\n}\n`;
+}
+
+/** Takes the table away, whether it is there or not. */
+export function formatRemoval(name: string): string {
+  return `add table ip ${name}\ndelete table ip ${name}\n`;
+}
+
+/** Everything of the table but the elements of its sets: two that agree in this differ in elements alone. */
+export function structureOf(table: GuardTable): string {
+  return formatReplacement({ ...table, sets: table.sets.map((set) => ({ ...set, elements: [] })) });
+}
+
+/** What `present` lacks of the table's elements and has beyond them; "" when they are the same. */
+export function formatElementChanges(
+  table: GuardTable,
+  present: ReadonlyMap<string, readonly string[]>,
+): string {
+  return table.sets
+    .flatMap(({ name, elements }) => {
+      const before = present.get(name) ?? [];
+      const place = `element ip ${table.name} ${name}`;
+      // Surplus goes first: a prefix that is to come may overlap one that is to go.
+      return [
+        formatElements(`delete ${place}`, before, elements),
+        formatElements(`add ${place}`, elements, before),
+      ];
+    })
+    .join("");
+}
+
+/** The command for those elements of `all` that are not in `others`. */
+function formatElements(command: string, all: readonly string[], others: readonly string[]): string {
+  const known = new Set(others);
+  const elements = all.filter((element) => !known.has(element));
+  return elements.length === 0 ? "" : `${command} { ${elements.join(", ")} }\n`;
+}
+
+function formatSet({ name, isInterval, elements }: GuardSet): string {
+  const flags = isInterval ? " flags interval;" : "";
+  const held = elements.length === 0 ? "" : ` elements = { ${elements.join(", ")} };`;
+  return `set ${name} { type ipv4_addr;${flags}${held} }`;
+}
+
+function formatChain({ name, hook, rules }: GuardChain): string {
+  const type = hook === null ? [] : [`type filter hook ${hook}; policy accept;`];
+  return [`chain ${name} {`, ...type, ...rules, "}"].join("\n");
+}

@@ -47,13 +47,14 @@ _Static_assert(sizeof(struct netlink_interest) == NETLINK_INTEREST_WORDS * 4, "n
  * Reads the messages of one datagram, rtnetlink(7) or nfnetlink, and returns the bits of
  * enum netlink_change that they stand for:
  *
- *   LINK       any message about a device with a watched index (the overlay device's is one) or
- * name ADDRESS    an IPv4 address of a device with a watched index came or went ROUTE      IPv4,
- * table main: one of ours went; or one of somebody else came or went that overlaps the network,
- * leaves by a watched index or is a default route NEIGHBOUR  on the overlay device: an IPv4
- * neighbour entry that is permanent came, or any but NOARP went (the kernel makes and drops those
- * by itself, for multicast and for devices without ARP); an FDB entry that is not learned came, or
- * any went FIREWALL   a transaction of nftables ended
+ * - LINK: any message about a device with a watched index (the overlay device's is one) or name.
+ * - ADDRESS: an IPv4 address of a device with a watched index came or went.
+ * - ROUTE (IPv4, table main): one of ours went; or one of somebody else came or went that
+ *   overlaps the network, leaves by a watched index or is a default route.
+ * - NEIGHBOUR (of the overlay device): an IPv4 neighbour entry that is permanent came, or any but
+ *   NOARP went (the kernel makes and drops those by itself, for multicast and for devices without
+ *   ARP); an FDB entry that is not learned came, or any went.
+ * - FIREWALL: a transaction of nftables ended.
  *
  * A message or attribute that does not fit what holds it ends the reading there, and a route
  * with such an attribute is ignored. The kernel removes routes without a word when a device goes

@@ -1,5 +1,6 @@
 /** The node at work: from the network config to forwarding, and what it says of itself meanwhile. */
 import type { Ipv4Prefix } from "../net/ipv4.ts";
+import type { IpCommand } from "../kernel/ip-command.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { FailureLog } from "../subnet-lease/failure-log.ts";
 import { LeaseFollower } from "../subnet-lease/follow-leases.ts";
@@ -13,11 +14,13 @@ import type { HealthSource } from "./health/health-responses.ts";
 import { NodeReadiness } from "./health/node-readiness.ts";
 import { OlderClaimReport } from "./health/older-claim-report.ts";
 import { TaskGroup } from "./loops/task-group.ts";
-import { createOverlay } from "./overlay/overlay.ts";
+import { KernelWatch } from "./overlay/kernel-watch.ts";
+import { OverlaySeat } from "./overlay/overlay-seat.ts";
 import type { Overlay, OverlayDeps, OverlayEvent } from "./overlay/overlay.ts";
 import { closeAll } from "./process/close-all.ts";
 import { decideStart } from "./start/cached-start.ts";
-import { peerCachePath } from "./start/start-plan.ts";
+import { createUnderlayFollower } from "./start/follow-underlay.ts";
+import { peerCachePath, readUnderlay } from "./start/start-plan.ts";
 import type { AgentStatus } from "./status.ts";
 
 /** How often registry contact and lease end are looked at: they change without an event. */
@@ -25,8 +28,9 @@ const LOOK_EVERY_MS = 1000;
 /** With a cached start, wrong credentials do not end the agent: it forwards, and asks again this often. */
 const DENIED_RETRY_MS = 5000;
 
-export interface AgentNodeDeps extends Omit<OverlayDeps, "onEvent"> {
+export interface AgentNodeDeps extends Omit<OverlayDeps, "onEvent" | "formerNetwork"> {
   readonly version: string;
+  readonly ip: IpCommand;
   /** Hears why the agent is not ready, or null when it is, at each change. */
   readonly onReadiness: (reason: string | null) => void;
 }
@@ -37,8 +41,10 @@ export class AgentNode implements HealthSource {
   readonly #subnetFile: SubnetFileKeeper;
   readonly #saved: SavedState;
   readonly #olderClaims: OlderClaimReport;
-  #overlay: Overlay | null = null;
+  #seat: OverlaySeat | null = null;
   #follower: LeaseFollower | null = null;
+  /** Null where the kernel's notifications cannot be had. */
+  #kernelWatch: KernelWatch | null = null;
 
   constructor(deps: AgentNodeDeps) {
     const { plan, clock, log } = deps;
@@ -60,11 +66,12 @@ export class AgentNode implements HealthSource {
 
   status(): AgentStatus {
     const { version, nodeId, plan, clock } = this.#deps;
+    const { underlay } = this.#seat?.underlayView ?? plan;
     return describeAgent({
       version,
       nodeId,
       notReadyReason: this.#readiness.reason,
-      underlay: plan.underlay,
+      underlay,
       overlay: this.#overlay,
       follower: this.#follower?.status ?? null,
       nowMs: clock.nowMs(),
@@ -78,9 +85,12 @@ export class AgentNode implements HealthSource {
    */
   async run(signal: AbortSignal): Promise<void> {
     const group = new TaskGroup(signal);
+    const onEvent = (event: OverlayEvent): void => this.#onEvent(event);
+    const seat = new OverlaySeat({ ...this.#deps, onEvent }, group);
+    this.#seat = seat;
     try {
       group.start((inner) => this.#subnetFile.run(inner));
-      await this.#startForwarding(group);
+      await this.#startForwarding(seat, group);
       await group.ended();
     } catch (err) {
       group.fail(err);
@@ -89,33 +99,65 @@ export class AgentNode implements HealthSource {
       });
     } finally {
       group.stop();
-      await closeAll(this.#overlay === null ? [this.#saved] : [this.#overlay, this.#saved], this.#deps.log);
+      this.#kernelWatch?.close();
+      await closeAll([seat, this.#saved], this.#deps.log);
     }
   }
 
   /** From the cache at once where that is possible, and in any case as etcd says. */
-  async #startForwarding(group: TaskGroup): Promise<void> {
+  async #startForwarding(seat: OverlaySeat, group: TaskGroup): Promise<void> {
     const { plan, clock, log } = this.#deps;
     const decision = decideStart(plan.cache, plan.options.etcdPrefix, clock.wallMs());
     if (decision.kind === "cached") {
       const { config, subnet, state } = decision;
       log.info({ subnet, peers: state.peers.length }, "Forwarding as before, until etcd answers");
-      this.#overlay = await this.#createOverlay(config, group);
-      await this.#overlay.startFromCache(subnet, state);
+      await seat.startFromCache(config, subnet, state);
     } else if (decision.reason !== null) {
       log.warn({ reason: decision.reason }, "Cannot use the saved state, will ask etcd first");
     }
+    this.#followKernel(seat, group);
     const config = await this.#readConfig(group.signal);
-    if (this.#overlay !== null && this.#overlay.config.text !== config.text) {
-      log.warn("The network config has changed, starting anew");
-      await this.#overlay.close();
-      this.#overlay = null;
-    }
-    const overlay = (this.#overlay ??= await this.#createOverlay(config, group));
-    this.#follow(overlay, group);
-    if (overlay.keeper.state.kind === "none") await overlay.startWithLease();
-    overlay.keepLease();
-    group.start(() => overlay.ended());
+    this.#followLeases(seat, group);
+    await seat.startWith(config);
+  }
+
+  /** Hears of changes from here on, and of those before: the first look comes at once. */
+  #followKernel(seat: OverlaySeat, group: TaskGroup): void {
+    const { plan, registry, ip, clock, log } = this.#deps;
+    const underlay = createUnderlayFollower({
+      clock,
+      log,
+      current: () => (seat.isVacant ? null : seat.underlayView),
+      read: (signal) => readUnderlay(plan.options, seat.underlayView.underlay, ip, signal),
+      note: (view) => seat.note(view),
+      onOutcome: (problem) => this.#readiness.onUnderlay(problem),
+      async move(view) {
+        const { interfaceIndex, interfaceIp } = seat.underlayView.underlay;
+        const isElsewhere =
+          view.underlay.interfaceIndex !== interfaceIndex || !view.underlay.interfaceIp.equals(interfaceIp);
+        if (isElsewhere) registry.reconnect(); // its connection comes from an address that may be gone
+        await seat.moveTo(view);
+      },
+    });
+    this.#kernelWatch = KernelWatch.open({
+      clock,
+      log,
+      onUnderlay: () => underlay.doubt(),
+      onForwarding: () => this.#overlay?.doubt({ isFirewall: false }),
+      onFirewall: () => this.#overlay?.doubt({ isFirewall: true }),
+    });
+    this.#watchKernel();
+    group.start((signal) => underlay.run(signal));
+  }
+
+  /** Tells which devices count now. */
+  #watchKernel(): void {
+    const seat = this.#seat;
+    if (seat !== null) this.#kernelWatch?.watch(seat.underlayView.underlay, seat.overlay);
+  }
+
+  get #overlay(): Overlay | null {
+    return this.#seat?.overlay ?? null;
   }
 
   async #readConfig(signal: AbortSignal): Promise<NetworkConfig> {
@@ -144,12 +186,7 @@ export class AgentNode implements HealthSource {
     }
   }
 
-  #createOverlay(config: NetworkConfig, group: TaskGroup): Promise<Overlay> {
-    const onEvent = (event: OverlayEvent): void => this.#onEvent(event);
-    return createOverlay(config, { ...this.#deps, onEvent }, group.signal);
-  }
-
-  #follow(overlay: Overlay, group: TaskGroup): void {
+  #followLeases(seat: OverlaySeat, group: TaskGroup): void {
     const { registry, plan, clock, random, log } = this.#deps;
     const follower = new LeaseFollower({
       registry,
@@ -159,7 +196,7 @@ export class AgentNode implements HealthSource {
       log,
       signal: group.signal,
       onView: (view) => {
-        overlay.observe(view);
+        seat.observe(view);
         this.#look();
       },
     });
@@ -169,7 +206,7 @@ export class AgentNode implements HealthSource {
     group.start(async (signal) => {
       while (!signal.aborted) {
         this.#look();
-        this.#saved.saveIfRenewed(overlay.snapshot());
+        if (seat.overlay !== null) this.#saved.saveIfRenewed(seat.overlay.snapshot());
         await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined); // the loop looks at the signal
       }
     });
@@ -182,12 +219,28 @@ export class AgentNode implements HealthSource {
   }
 
   #onEvent(event: OverlayEvent): void {
-    if (event.kind === "lease") this.#readiness.onLease(event.state);
-    if (event.kind === "forwarding") this.#onForwarding(event);
-    else if (this.#overlay !== null) this.#saved.save(this.#overlay.snapshot());
+    switch (event.kind) {
+      case "forwarding":
+        this.#onForwarding(event);
+        break;
+      case "firewall":
+        this.#readiness.onFirewall();
+        break;
+      case "lease":
+        this.#readiness.onLease(event.state);
+        this.#save();
+        break;
+      case "peers":
+        this.#save();
+    }
+  }
+
+  #save(): void {
+    if (this.#overlay !== null) this.#saved.save(this.#overlay.snapshot());
   }
 
   #onForwarding(event: Extract<OverlayEvent, { kind: "forwarding" }>): void {
+    this.#watchKernel();
     const { subnet, problem } = event.outcome;
     const overlay = this.#overlay;
     if (overlay !== null && subnet !== null && problem === null) {
@@ -198,8 +251,9 @@ export class AgentNode implements HealthSource {
     this.#readiness.onForwarding(event);
   }
 
-  #wantSubnetFile(subnet: Ipv4Prefix, { config, overlayMtu }: Overlay): void {
+  #wantSubnetFile(subnet: Ipv4Prefix, { config, backend }: Overlay): void {
     const { ipMasq } = this.#deps.plan.options;
+    const { overlayMtu } = backend;
     this.#subnetFile.want(formatSubnetFile({ network: config.network, subnet, overlayMtu, ipMasq }));
   }
 }

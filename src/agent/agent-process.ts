@@ -4,12 +4,14 @@ import { createIpCommand } from "../kernel/ip-command.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { openEtcdRegistry } from "../subnet-lease/etcd/etcd-registry.ts";
 import { AgentNode } from "./agent-node.ts";
+import type { AgentNodeDeps } from "./agent-node.ts";
 import type { AgentConfig } from "./config.ts";
 import { ensureNodeId } from "./files/node-id.ts";
 import { acquireInstanceLock } from "./files/single-instance.ts";
 import { serveHealthOnPort, serveHealthOnSocket } from "./health/health-server.ts";
 import { agentSocketPath } from "./options/agent-socket.ts";
-import { describeOptions, flagsWithoutEffect } from "./options/check-options.ts";
+import { describeOptions } from "./options/check-options.ts";
+import { createFirewallKeepers } from "./overlay/firewall-keepers.ts";
 import { closeAll } from "./process/close-all.ts";
 import type { Closable } from "./process/close-all.ts";
 import { hardenProcess } from "./process/harden-process.ts";
@@ -50,20 +52,18 @@ interface ProcessParts {
 }
 
 async function runAgent(config: AgentConfig, version: string, parts: ProcessParts): Promise<void> {
-  const { options, given } = config;
+  const { options } = config;
   const { log, supervisor, signal } = parts;
   hardenProcess();
   log.info({ version, pid: process.pid, options: describeOptions(options) }, "Starting");
-  const flags = flagsWithoutEffect(options, given);
-  if (flags.length > 0)
-    log.warn({ flags }, "Firewall rules are not managed in this version, flags have no effect");
   if (config.unknownVariables.length > 0)
     log.warn(
       { variables: config.unknownVariables },
       "Variables are no options of the agent, they have no effect",
     );
   await warnWithoutIpForwarding(log);
-  const plan = await readStartPlan(options, createIpCommand(), signal);
+  const ip = createIpCommand();
+  const plan = await readStartPlan(options, ip, signal);
   for (const reason of plan.rejectedInterfaces) log.info({ reason }, "Underlay interface not chosen");
   const { interfaceName, interfaceIp, publicIp, underlayMtu } = plan.underlay;
   log.info({ interfaceName, interfaceIp, publicIp, underlayMtu }, "Underlay chosen");
@@ -79,7 +79,18 @@ async function runAgent(config: AgentConfig, version: string, parts: ProcessPart
     opened.unshift({ close: () => lock.release() }); // the last to go
     const nodeId = await ensureNodeId(options.stateDir);
     const onReadiness = (reason: string | null): void => supervisor.onReadiness(reason);
-    const node = new AgentNode({ ...deps, version, plan, nodeId, registry, onReadiness });
+    const firewallKeepers: AgentNodeDeps["firewallKeepers"] = (network, former) =>
+      createFirewallKeepers(network, former, log);
+    const node = new AgentNode({
+      ...deps,
+      version,
+      plan,
+      ip,
+      nodeId,
+      registry,
+      firewallKeepers,
+      onReadiness,
+    });
     if (options.healthzPort > 0) {
       opened.push(await serveHealthOnPort(options.healthzIp, options.healthzPort, node));
     }

@@ -15,8 +15,6 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Everything that is fixed for the life of the process. */
 export interface AgentConfig {
   readonly options: AgentOptions;
-  /** Options that were given by flag or variable. */
-  readonly given: ReadonlySet<AgentOptionKey>;
   /** Variables that look like options and are none, fit for a log line. */
   readonly unknownVariables: readonly string[];
   /** systemd's notification socket (sd_notify(3)), or null. */
@@ -34,15 +32,13 @@ export function loadAgentConfig(
   environment: Environment = process.env,
 ): AgentConfig {
   const options: Record<string, unknown> = {};
-  const given = new Set<AgentOptionKey>();
   for (const [key, definition] of Object.entries(AGENT_OPTIONS) as [AgentOptionKey, Definition][]) {
     const source = findSource(definition, flags, environment);
     options[key] = source === null ? definition.fallback : parseOption(definition, source);
-    if (source !== null) given.add(key);
   }
   const checked = checkOptions(options as AgentOptions);
   const unknownVariables = findUnknownVariables(environment);
-  return { options: checked, given, unknownVariables, ...readServiceManager(environment) };
+  return { options: checked, unknownVariables, ...readServiceManager(environment) };
 }
 
 type Definition = OptionDefinition<unknown>;

@@ -25,8 +25,14 @@ export interface BackendContext {
   /** The `Backend` object of the network config, as stored. */
   readonly options: Readonly<Record<string, JsonValue>>;
   readonly sourceCheck: SourceCheck;
+  /** Whether this process carries the packets or the kernel does, where a backend can do either (vxlan). */
+  readonly carrier: "user" | "kernel";
   /** For backends that carry packets in this process. */
   readonly datapath: DatapathOptions;
+  /** Stable id of this node. */
+  readonly nodeId: string;
+  /** Overlay range of this node's earlier run, where it was another one: what is left of it is ours to remove. */
+  readonly formerNetwork: Ipv4Prefix | null;
   readonly log: Logger;
 }
 
@@ -42,17 +48,42 @@ export interface Backend {
   readonly type: string;
   /** Bytes added in front of an inner IP packet: UDP 28, VXLAN 50, host-gw 0 (all over IPv4). */
   readonly overheadBytes: number;
+  /** Largest inner packet: what containers get as their MTU. */
+  readonly overlayMtu: number;
   /** What carries the packets in this process, or will; null where the kernel does. */
   readonly engineName: DatapathState["engine"] | null;
-  /** What the lease tells peers; may make a device that it needs for that. Comes before `open`. */
+  /** False: it leases a subnet, and how packets get there is somebody else's business (alloc). */
+  readonly carriesPackets: boolean;
+  /** Name of the overlay device; null for a backend without one. */
+  readonly deviceName: string | null;
+  /** Index of that device, another one when it was made again; null while there is none. */
+  readonly deviceIndex: number | null;
+  /** UDP port that takes encapsulated packets; null where nothing is encapsulated. */
+  readonly encapsulationPort: number | null;
+  /** What the lease tells peers; leaves the host as it was. Comes before `open`. */
   advertise(signal: AbortSignal): Promise<BackendData>;
+  /**
+   * What of a peer's data no two nodes may share, such as a MAC address; "" when that is nothing. Null: nothing can be
+   * sent to a peer with this data. Pure.
+   */
+  identityOf(data: BackendData): string | null;
   /** Makes device, routes and socket for the node's own subnet, adopting what an earlier run left. */
   open(ownSubnet: Ipv4Prefix, signal: AbortSignal): Promise<void>;
   /**
-   * Makes the forwarding state equal `peers`; the same set twice changes nothing. On rejection
-   * the work done so far stays, and the next call carries on from what the kernel then holds.
+   * Makes the forwarding state equal `peers`, of whom `identityOf` gave no null; the same set twice changes nothing.
+   * Costs as much as differs from the last call: what others changed meanwhile is for `audit`. On rejection the work
+   * done so far stays, and an `audit` and a `sync` carry on from there.
    */
   sync(peers: PeerSet, signal: AbortSignal): Promise<void>;
+  /**
+   * Compares device, addresses, routes and the like with what the kernel holds, and repairs what differs from what
+   * `open` and the last `sync` made, also what the underlay's routes now ask for. Resolves with the number of repairs.
+   * What an earlier run left of ours and is not wanted goes at the first audit after a `sync`: the first set of peers
+   * must be complete, or that of the earlier run.
+   */
+  audit(signal: AbortSignal): Promise<number>;
+  /** Subnets of those peers of the last `sync` whose packets leave without encapsulation. */
+  readDirectSubnets(): readonly Ipv4Prefix[];
   /** Packets and drops since `open`, by counter name; for status and metrics. */
   readCounters(): Readonly<Record<string, number>>;
   /**
@@ -63,8 +94,9 @@ export interface Backend {
   /** How packets are carried now; null while not open, and where the kernel carries them. */
   readDatapath(): DatapathState | null;
   /**
-   * Stops forwarding and releases what the process holds. Kernel objects that keep overlay packets from
-   * leaving in clear stay (persistent device, blackhole route). What is already gone is no error.
+   * Releases what the process holds, which stops forwarding where this process forwards. Kernel objects stay: where
+   * the kernel forwards it goes on, elsewhere they keep overlay packets from leaving in clear (persistent device,
+   * blackhole route). What is already gone is no error.
    */
   close(): Promise<void>;
 }

@@ -6,13 +6,13 @@ import type { Backend, BackendContext, BackendFactory } from "./backend.ts";
 /** Each is loaded when it is asked for: start-up does not pay for the others. */
 const FACTORIES: ReadonlyMap<string, () => Promise<BackendFactory>> = new Map([
   ["udp", async () => (await import("./udp/udp-backend.ts")).createUdpBackend],
+  ["vxlan", async () => (await import("./vxlan/vxlan-backend.ts")).createVxlanBackend],
+  ["host-gw", async () => (await import("./hostgw/hostgw-backend.ts")).createHostgwBackend],
+  ["alloc", async () => (await import("./alloc/alloc-backend.ts")).createAllocBackend],
 ]);
 
 /** Further types of flannel: asking for one is no slip of the pen, and the message says so. */
 const OTHER_FLANNEL_TYPES: ReadonlySet<string> = new Set([
-  "vxlan",
-  "host-gw",
-  "alloc",
   "extension",
   "wireguard",
   "ipip",

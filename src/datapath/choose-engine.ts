@@ -12,11 +12,12 @@ export interface DatapathOptions {
   /** Null: by the number of cores. */
   readonly queues: number | null;
   readonly offload: PacketEngineOptions["offload"];
-  readonly sourcePort: PacketEngineOptions["sourcePort"];
+  /** Null: as suits the backend. */
+  readonly sourcePort: PacketEngineOptions["sourcePort"] | null;
 }
 
 /** An engine and what it is to be opened with. */
-export interface ChosenEngine extends Pick<PacketEngineOptions, "offload" | "sourcePort"> {
+export interface ChosenEngine extends Pick<DatapathOptions, "offload" | "sourcePort"> {
   readonly name: PacketEngine["name"];
   readonly open: OpenPacketEngine;
   /** Of the TUN. */
@@ -24,7 +25,7 @@ export interface ChosenEngine extends Pick<PacketEngineOptions, "offload" | "sou
 }
 
 /** How packets go while an engine is open, for log and status. */
-export interface DatapathState extends Pick<ChosenEngine, "sourcePort"> {
+export interface DatapathState extends Pick<PacketEngineOptions, "sourcePort"> {
   readonly engine: PacketEngine["name"];
   readonly queues: number;
   /** Runs of packets that the TUN hands over and takes in one piece: of no protocol, of TCP, or of UDP too. */
@@ -82,7 +83,7 @@ export async function chooseEngine(
 
 /** What an open engine and its TUN came to. */
 export function describeDatapath(
-  { name, sourcePort }: Pick<ChosenEngine, "name" | "sourcePort">,
+  { name, sourcePort }: Pick<ChosenEngine, "name"> & Pick<PacketEngineOptions, "sourcePort">,
   { fds, hasVnetHeader, takesUdpRuns }: OpenTun,
 ): DatapathState {
   const runs = takesUdpRuns ? "tcp+udp" : "tcp";
@@ -101,7 +102,7 @@ async function chooseDgram(
 ): Promise<ChosenEngine> {
   const ignored = [
     ...(queues !== null && queues > 1 ? [`${queues} queues`] : []),
-    ...(sourcePort === "fixed" ? [] : [`source port ${sourcePort}`]),
+    ...(sourcePort === "flow-hash" ? [`source port ${sourcePort}`] : []),
   ];
   if (ignored.length > 0)
     log.warn({ ignored }, "The dgram engine has one queue and one source port, settings have no effect");

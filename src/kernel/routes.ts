@@ -3,7 +3,7 @@ import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import type { BatchCommand } from "./ip-batch.ts";
 import type { IpCommand } from "./ip-command.ts";
-import { numberOf, recordsOf, textOf } from "./json-fields.ts";
+import { listHas, numberOf, recordsOf, textOf } from "./json-fields.ts";
 import type { JsonRecord } from "./json-fields.ts";
 
 /**
@@ -28,10 +28,49 @@ export interface Route {
   readonly interfaceName: string | null;
   /** Null when the destination is reached directly. */
   readonly gateway: Ipv4Address | null;
+  /** The gateway is taken to be on the device's link, whatever its addresses say. */
+  readonly isOnlink: boolean;
   /** Smaller wins. */
   readonly metric: number;
   /** Who made it (`rtm_protocol`). */
   readonly protocol: number;
+  /** The one type of service that it is for, as `ip -N` writes it. Ours are for all. */
+  readonly tos?: string;
+  /** It says more than we know (a source, an MTU, several next hops), so it is never the same as one of ours. */
+  readonly hasExtras?: true;
+}
+
+/** Members of a route that ours never have. */
+const EXTRAS = ["prefsrc", "metrics", "nexthops", "nhid", "encap", "via"] as const;
+
+/** What our routes have in common. */
+const OWN_ROUTE = {
+  kind: "unicast",
+  interfaceName: null,
+  gateway: null,
+  isOnlink: false,
+  metric: 0,
+  protocol: OWN_ROUTE_PROTOCOL,
+} as const satisfies Partial<Route>;
+
+/** Packets for the overlay that have no other way are dropped, and never leave in clear by the default route. */
+export function blackholeRoute(network: Ipv4Prefix): Route {
+  return { ...OWN_ROUTE, destination: network, kind: "blackhole", metric: BLACKHOLE_METRIC };
+}
+
+/** The whole overlay by one device. */
+export function deviceRoute(network: Ipv4Prefix, deviceName: string): Route {
+  return { ...OWN_ROUTE, destination: network, interfaceName: deviceName };
+}
+
+/** A peer's subnet by its underlay address, as flannel's host-gw has it. */
+export function gatewayRoute(subnet: Ipv4Prefix, gateway: Ipv4Address, interfaceName: string): Route {
+  return { ...OWN_ROUTE, destination: subnet, gateway, interfaceName };
+}
+
+/** A peer's subnet by its first address on a vxlan device, as flannel's vxlan has it. */
+export function onlinkRoute(subnet: Ipv4Prefix, deviceName: string): Route {
+  return { ...gatewayRoute(subnet, subnet.address, deviceName), isOnlink: true };
 }
 
 /** Which way packets leave that nothing more specific matches. */
@@ -48,6 +87,25 @@ export interface DefaultRoute {
 export async function readOwnRoutes(ip: IpCommand, signal: AbortSignal): Promise<Route[]> {
   const json = await ip.read(["-N", "-4", "route", "show", "proto", `${OWN_ROUTE_PROTOCOL}`], signal);
   return parseRoutes(json, OWN_ROUTE_PROTOCOL); // `ip` does not print what it was told to filter by
+}
+
+/** Routes of the main table to destinations within the network, whoever made them, in the kernel's order. */
+export async function readRoutesWithin(
+  ip: IpCommand,
+  network: Ipv4Prefix,
+  signal: AbortSignal,
+): Promise<Route[]> {
+  return parseRoutes(await ip.read(["-N", "-4", "route", "show", "root", network.toString()], signal));
+}
+
+/** Routes of the main table that lead into the device, whoever made them. */
+export async function readDeviceRoutes(
+  ip: IpCommand,
+  deviceName: string,
+  signal: AbortSignal,
+): Promise<Route[]> {
+  const routes = parseRoutes(await ip.read(["-N", "-4", "route", "show", "dev", deviceName], signal));
+  return routes.map((route) => ({ ...route, interfaceName: deviceName })); // not printed, as the protocol above
 }
 
 /** Routes of the main table to exactly this destination, whoever made them. */
@@ -99,8 +157,11 @@ export function parseRoutes(json: unknown, unsaidProtocol = PROTOCOL_BOOT): Rout
         kind: kindOf(record),
         interfaceName: textOf(record, "dev"),
         gateway: Ipv4Address.parse(textOf(record, "gateway") ?? ""),
+        isOnlink: listHas(record, "flags", "onlink"),
         metric: numberOf(record, "metric") ?? 0,
         protocol: Number(textOf(record, "protocol") ?? unsaidProtocol),
+        ...(typeof record.tos === "string" ? { tos: record.tos } : {}),
+        ...(EXTRAS.some((member) => record[member] !== undefined) ? { hasExtras: true } : {}),
       },
     ];
   });
@@ -150,25 +211,39 @@ export function planRoutes(
   ];
 }
 
+/** The kernel takes two routes with the same text here for the same one: `add` refuses the second. */
+export function placeOf({ destination, metric, tos = "" }: Route): string {
+  return `${destination.toString()} ${metric} ${tos}`;
+}
+
 function isSamePlace(a: Route, b: Route): boolean {
-  return a.destination.equals(b.destination) && a.metric === b.metric;
+  return a.destination.equals(b.destination) && a.metric === b.metric && a.tos === b.tos;
 }
 
-function isSameRoute(a: Route, b: Route): boolean {
-  const isSameWay = a.kind === b.kind && wayOf(a).join(" ") === wayOf(b).join(" ");
-  return isSameWay && isSamePlace(a, b) && a.protocol === b.protocol;
+/** True when they take packets the same way, whoever made them. */
+export function isSameWay(a: Route, b: Route): boolean {
+  if (a.hasExtras === true || b.hasExtras === true) return false;
+  const isSameHop = a.interfaceName === b.interfaceName && a.gateway?.value === b.gateway?.value;
+  return isSameHop && a.kind === b.kind && a.isOnlink === b.isOnlink;
 }
 
-function routeCommand(verb: "replace" | "del", route: Route): BatchCommand {
+/** True when neither the kernel nor the owner would tell one from the other. */
+export function isSameRoute(a: Route, b: Route): boolean {
+  return isSamePlace(a, b) && isSameWay(a, b) && a.protocol === b.protocol;
+}
+
+/** One change of one route: `add` fails where another route has the place, `replace` takes it, `del` names it exactly. */
+export function routeCommand(verb: "add" | "replace" | "del", route: Route): BatchCommand {
   const type = route.kind === "other" ? [] : [route.kind];
   // Without a gateway `ip` would make scope link; flannel's overlay route has scope global.
-  const scope = verb === "replace" && route.kind === "unicast" ? ["scope", "global"] : [];
+  const scope = verb !== "del" && route.kind === "unicast" ? ["scope", "global"] : [];
   const marks = ["proto", `${route.protocol}`, "metric", `${route.metric}`];
-  return ["route", verb, ...type, route.destination.toString(), ...wayOf(route), ...scope, ...marks];
+  const tos = route.tos === undefined ? [] : ["tos", route.tos];
+  return ["route", verb, ...type, route.destination.toString(), ...tos, ...wayOf(route), ...scope, ...marks];
 }
 
 function wayOf(route: Route): string[] {
   if (route.kind !== "unicast" || route.interfaceName === null) return [];
   const via = route.gateway === null ? [] : ["via", route.gateway.toString()];
-  return [...via, "dev", route.interfaceName];
+  return [...via, "dev", route.interfaceName, ...(route.isOnlink ? ["onlink"] : [])];
 }

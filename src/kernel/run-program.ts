@@ -37,16 +37,15 @@ export async function runProgram(
   signal: AbortSignal,
 ): Promise<ProgramRun> {
   signal.throwIfAborted();
-  const options = {
-    signal,
-    timeout: deadlineMs,
-    killSignal: "SIGKILL",
-    maxBuffer: MAX_OUTPUT_BYTES,
-  } as const;
+  const options = { signal, killSignal: "SIGKILL", maxBuffer: MAX_OUTPUT_BYTES } as const;
   const run = await new Promise<ProgramRun>((resolve) => {
     const child = execFile(program, args, options, (error, stdout, stderr) => {
+      clearTimeout(deadline);
       resolve({ stdout, stderr, error });
     });
+    // Not execFile's `timeout`: that throws the output away, also of a program that ended well while we were too busy
+    // to look, and then there is no error.
+    const deadline = setTimeout(() => child.kill("SIGKILL"), deadlineMs);
     child.stdin?.on("error", () => undefined); // it ended before it read all: its exit status tells why
     child.stdin?.end(input);
   });
@@ -57,6 +56,12 @@ export async function runProgram(
       `Cannot run ${program}: not found in PATH, install ${packageName}`,
       {},
       { cause: run.error },
+    );
+  }
+  if (run.error?.code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER") {
+    throw new OverlayError(
+      "ERR_KERNEL_FAILED",
+      `Cannot read the output of ${program} ${args.join(" ")}: more than ${MAX_OUTPUT_BYTES} bytes`,
     );
   }
   if (run.error?.killed === true) {

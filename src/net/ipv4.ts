@@ -74,6 +74,8 @@ export class Ipv4Address {
 export class Ipv4Prefix {
   readonly address: Ipv4Address;
   readonly length: number;
+  /** Made when it is first asked for: a thousand peers are told apart by it, many times a second. */
+  #text: string | null = null;
 
   /** @throws {RangeError} when `length` is not 0 to 32 or `address` has host bits set */
   constructor(address: Ipv4Address, length: number) {
@@ -116,7 +118,8 @@ export class Ipv4Prefix {
   }
 
   contains(address: Ipv4Address): boolean {
-    return address.value >= this.address.value && address.value <= this.last.value;
+    const offset = address.value - this.address.value;
+    return offset >= 0 && offset < this.size;
   }
 
   containsPrefix(other: Ipv4Prefix): boolean {
@@ -137,7 +140,8 @@ export class Ipv4Prefix {
   }
 
   toString(): string {
-    return `${this.address.toString()}/${this.length}`;
+    this.#text ??= `${this.address.toString()}/${this.length}`;
+    return this.#text;
   }
 
   toJSON(): string {

@@ -1,5 +1,6 @@
 /** What must hold for each peer by itself, whatever the others say. */
 import type { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
+import type { BackendData } from "../subnet-lease/lease.ts";
 import type { Peer } from "./peer.ts";
 
 /** Who we are, as the registry knows us. */
@@ -24,6 +25,13 @@ export interface PeerPlace {
   readonly underlayPrefixes: readonly Ipv4Prefix[];
   /** Type in the network config, lower case. */
   readonly backendType: string;
+  /**
+   * What of a peer's data no two nodes may share, such as a MAC address; "" when that is nothing. Null: nothing can be
+   * sent to a peer with this data.
+   */
+  readonly identityOf: (data: BackendData) => string | null;
+  /** The same of this node. */
+  readonly ownIdentity: string | null;
 }
 
 /** Why a lease by itself is not forwarded to. */
@@ -38,7 +46,11 @@ export type PeerFault =
   /** Not the address of a host. */
   | "next-hop-invalid"
   /** The tunnel would run through itself. */
-  | "next-hop-in-overlay";
+  | "next-hop-in-overlay"
+  /** It does not say what is needed to send to it, or says what stands for nobody. */
+  | "backend-data-invalid"
+  /** Its backend data are ours: what is sent to it would be taken for sent to us. */
+  | "backend-data-own";
 
 /** Backends whose leases have no `BackendType` (flannel-compatible): "" says one of these. */
 const UNNAMED_BACKENDS: ReadonlySet<string> = new Set(["udp", "alloc"]);
@@ -54,7 +66,15 @@ export function findFault(peer: Peer, self: SelfIdentity, place: PeerPlace): Pee
   if (place.underlayPrefixes.some((prefix) => prefix.overlaps(subnet))) return "overlaps-underlay";
   if (isOurAddress(underlayIp, self)) return "next-hop-self";
   if (!isHostAddress(underlayIp, self, place)) return "next-hop-invalid";
-  return place.network.contains(underlayIp) ? "next-hop-in-overlay" : null;
+  if (place.network.contains(underlayIp)) return "next-hop-in-overlay";
+  return isCarriedBy(peer, place.backendType) ? findDataFault(peer, place) : null;
+}
+
+/** Asked of what our backend carries alone: it knows nothing of other data. */
+function findDataFault({ backend }: Peer, { identityOf, ownIdentity }: PeerPlace): PeerFault | null {
+  const identity = identityOf(backend);
+  if (identity === null) return "backend-data-invalid";
+  return identity !== "" && identity === ownIdentity ? "backend-data-own" : null;
 }
 
 /** Whether a node that announces this peer carries packets as a node of type `backendType` does. */

@@ -19,7 +19,12 @@ export interface PeerChanges {
 
 /** A map key for a prefix: address and length in one number, exact below 2^53. */
 export function subnetKey(subnet: Ipv4Prefix): number {
-  return subnet.address.value * 64 + subnet.length;
+  return prefixKey(subnet.address.value, subnet.length);
+}
+
+/** {@link subnetKey} of a prefix that was not made. */
+export function prefixKey(address: number, length: number): number {
+  return address * 64 + length;
 }
 
 /** The peers in the order that a {@link PeerSet} has. */

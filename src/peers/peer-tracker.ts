@@ -1,6 +1,7 @@
 /** From what the registry holds to the set of peers that a backend forwards to. */
 import type { Logger } from "pino";
 import type { Clock } from "../net/clock.ts";
+import type { Ipv4Prefix } from "../net/ipv4.ts";
 import type { LeaseView, SubnetLease } from "../subnet-lease/lease.ts";
 import type { RegistryMark } from "./cached-state.ts";
 import { guardPeers, startGuard } from "./mass-deletion-guard.ts";
@@ -47,6 +48,7 @@ export class PeerTracker {
   readonly #options: PeerTrackerOptions;
   readonly #log: PeerLog;
   #self: SelfIdentity;
+  #place: PeerPlace;
   #view: LeaseView | null = null;
   #mark: RegistryMark | null = null;
   /** What the guard looks at: the cached peers, then those of the last view. */
@@ -62,10 +64,13 @@ export class PeerTracker {
   #hasDelivered = false;
   #isClosed = false;
   #timer: AbortController | null = null;
+  /** When the timer of now ends, by `Clock.nowMs`; infinite while there is none. */
+  #timerAtMs = Infinity;
 
   constructor(options: PeerTrackerOptions) {
     this.#options = options;
     this.#self = options.self;
+    this.#place = options.place;
     this.#log = new PeerLog(options.log);
   }
 
@@ -103,6 +108,13 @@ export class PeerTracker {
     this.#self = self;
     this.#isStale = true;
     this.#step(); // what contradicts us goes at once
+  }
+
+  /** Takes which networks the host reaches without the overlay from now on. */
+  setUnderlayPrefixes(underlayPrefixes: readonly Ipv4Prefix[]): void {
+    this.#place = { ...this.#place, underlayPrefixes };
+    this.#isStale = true;
+    this.#step();
   }
 
   /** The peers that are forwarded to. */
@@ -164,31 +176,36 @@ export class PeerTracker {
       this.#selected = this.#selected.filter((peer) => this.#isAllowed(peer));
       return;
     }
-    const { peers, rejected } = selectPeers(this.#view, this.#self, this.#options.place);
+    const { peers, rejected } = selectPeers(this.#view, this.#self, this.#place);
     this.#selected = peers;
     this.#rejected = countByReason(rejected);
-    this.#olderClaim = findOlderClaim(this.#view, this.#self, this.#options.place);
+    this.#olderClaim = findOlderClaim(this.#view, this.#self, this.#place);
     this.#nextSelectMs = nowMs + MIN_INTERVAL_MS;
     this.#log.logRejected(rejected, nowMs);
   }
 
   /** Makes the next step come at its time; an earlier arrangement ends. */
   #schedule(nowMs: number): void {
-    this.#timer?.abort();
-    this.#timer = null;
     const dueMs = [this.#guarded.nextCheckMs, this.#log.dueMs, this.#isStale ? this.#nextSelectMs : null];
     const atMs = Math.min(...dueMs.map((due) => due ?? Infinity));
+    if (atMs === this.#timerAtMs) return; // views come a hundred times a second
+    this.#timer?.abort();
+    this.#timerAtMs = Infinity;
     if (atMs === Infinity || this.#isClosed) return;
     const timer = new AbortController();
     this.#timer = timer;
+    this.#timerAtMs = atMs;
     this.#options.clock.sleep(Math.max(0, atMs - nowMs), timer.signal).then(
-      () => this.#step(),
+      () => {
+        this.#timerAtMs = Infinity;
+        this.#step();
+      },
       () => undefined, // aborted: another arrangement stands, or we are closed
     );
   }
 
   #isAllowed(peer: Peer): boolean {
-    const { place } = this.#options;
+    const place = this.#place;
     return findFault(peer, this.#self, place) === null && isCarriedBy(peer, place.backendType);
   }
 }

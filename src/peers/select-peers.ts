@@ -13,6 +13,8 @@ export type RejectReason =
   | "other-backend"
   | "overlaps-older-lease"
   | "same-underlay-ip-as-older-lease"
+  /** Such as the MAC of an older lease's VTEP: its packets would go to this one. */
+  | "same-backend-data-as-older-lease"
   /** {@link MAX_PEERS} older ones are there. */
   | "too-many";
 
@@ -39,11 +41,13 @@ export function selectPeers(view: LeaseView, self: SelfIdentity, place: PeerPlac
   const rejected: RejectedLease[] = [];
   const claims = new SubnetClaims(view.leases.map((lease) => lease.subnet.length));
   const underlayIps = new Set<number>();
+  const identities = new Set<string>();
   for (const lease of Array.from(view.leases).sort(compareAge)) {
     const peer = peerOf(lease);
     const reason = findFault(peer, self, place) ?? findConflict(peer);
     if (reason === null) {
       underlayIps.add(peer.underlayIp.value);
+      identities.add(identityOf(peer));
       peers.push(peer);
     } else {
       rejected.push({ lease, reason });
@@ -57,7 +61,14 @@ export function selectPeers(view: LeaseView, self: SelfIdentity, place: PeerPlac
     if (!claims.claim(peer.subnet)) return "overlaps-older-lease";
     if (!isCarriedBy(peer, place.backendType)) return "other-backend";
     if (underlayIps.has(peer.underlayIp.value)) return "same-underlay-ip-as-older-lease";
+    if (identities.has(identityOf(peer))) return "same-backend-data-as-older-lease";
     return peers.length >= MAX_PEERS ? "too-many" : null;
+  }
+
+  /** Where nothing needs to differ, the subnet does. */
+  function identityOf(peer: Peer): string {
+    const identity = place.identityOf(peer.backend) ?? "";
+    return identity === "" ? peer.subnet.toString() : identity;
   }
 }
 

@@ -1,5 +1,6 @@
-import { Ipv4Prefix } from "../net/ipv4.ts";
-import { subnetKey } from "./peer-set.ts";
+import { ipv4SizeOf } from "../net/ipv4.ts";
+import type { Ipv4Prefix } from "../net/ipv4.ts";
+import { prefixKey, subnetKey } from "./peer-set.ts";
 
 /**
  * Subnets that are taken, none of which overlap. Two prefixes overlap only when one holds the other, so it
@@ -21,10 +22,15 @@ export class SubnetClaims {
   claim(subnet: Ipv4Prefix): boolean {
     const holders = this.#lengths
       .filter((length) => length <= subnet.length)
-      .map((length) => subnetKey(Ipv4Prefix.containing(subnet.address, length)));
+      .map((length) => holderKey(subnet, length));
     if (this.#holders.has(subnetKey(subnet)) || holders.some((key) => this.#claimed.has(key))) return false;
     this.#claimed.add(subnetKey(subnet));
     for (const key of holders) this.#holders.add(key);
     return true;
   }
+}
+
+/** `subnetKey` of the prefix of this length that holds `subnet`, which is not made for it: this runs for every peer. */
+function holderKey({ address: { value } }: Ipv4Prefix, length: number): number {
+  return prefixKey(value - (value % ipv4SizeOf(length)), length);
 }

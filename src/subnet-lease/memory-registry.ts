@@ -132,6 +132,10 @@ export class MemoryRegistry implements Registry {
     if (lease !== undefined) this.#endEtcdLease(lease);
   }
 
+  reconnect(): void {
+    this.dropWatches();
+  }
+
   close(): Promise<void> {
     this.#fault = "closed";
     this.dropWatches();

@@ -21,6 +21,8 @@ export interface NetworkConfig extends SubnetRange<Ipv4Address, Ipv4Prefix> {
   readonly enableIpv6: boolean;
   /** Null unless `enableIpv6`. */
   readonly ipv6: SubnetRange<Ipv6Address, Ipv6Prefix> | null;
+  /** Firewall rules are made by nftables, not iptables (`EnableNFTables`). */
+  readonly usesNftables: boolean;
   /** In lower case; "" when there is a `Backend` without `Type`, which no backend answers to. */
   readonly backendType: string;
   /** The `Backend` object as stored, without a prototype; empty when there is none. */
@@ -37,6 +39,7 @@ export function parseNetworkConfig(text: string): NetworkConfig {
   const members = readMembers(text);
   const enableIpv4 = readSwitch(members, "EnableIPv4", true);
   const enableIpv6 = readSwitch(members, "EnableIPv6", false);
+  const usesNftables = readSwitch(members, "EnableNFTables", false);
   const given = readGivenRange(IPV4_FAMILY, members);
   const given6 = readGivenRange(IPV6_FAMILY, members);
   const backend = readBackend(members.get("backend"));
@@ -47,6 +50,7 @@ export function parseNetworkConfig(text: string): NetworkConfig {
   return {
     enableIpv4,
     enableIpv6,
+    usesNftables,
     ...completeRange(IPV4_FAMILY, given),
     ipv6: enableIpv6 ? completeRange(IPV6_FAMILY, given6) : null,
     ...backend,

@@ -87,6 +87,11 @@ export interface Registry {
   keepAlive(etcdLeaseId: bigint, signal: AbortSignal): Promise<{ ttlSeconds: number } | null>;
   /** Ends an etcd lease and deletes the keys that hang on it; one that is gone already is no error. */
   revoke(etcdLeaseId: bigint, signal: AbortSignal): Promise<void>;
+  /**
+   * Gives up the connection, because the way to the registry has changed: what is under way fails as it does when no
+   * answer comes, and the next call makes a new one.
+   */
+  reconnect(): void;
   /** Leaves no handle and no timer behind. */
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** Batches of a watch between the stream that brings them and the loop that reads them. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { OverlayError } from "../net/overlay-error.ts";
 import type { WatchBatch } from "./registry.ts";
 
@@ -28,21 +29,35 @@ export class WatchQueue {
     this.#wake();
   }
 
-  /** Everything pushed, in order. Ends when the signal is aborted, throws what the watch failed with. */
+  /**
+   * Everything pushed, in order. The first batch comes alone; what waits while one is worked on comes as one, after a turn
+   * of the event loop: a reader that falls behind has fewer batches to read, and timers and sockets are not kept waiting.
+   * Ends when the signal is aborted, throws what the watch failed with.
+   */
   async *batches(): AsyncGenerator<WatchBatch> {
     const onAbort = (): void => this.#wake();
     this.#signal.addEventListener("abort", onAbort);
     try {
+      let isFirst = true;
       while (!this.#signal.aborted) {
-        const batch = this.#queue.shift();
-        if (batch !== undefined) yield batch;
-        else if (this.#failure !== null) throw this.#failure;
+        const batch = mergeBatches(this.#queue.splice(0, isFirst ? 1 : Infinity));
+        if (batch !== null) {
+          isFirst = false;
+          yield batch;
+          await nextTurn();
+        } else if (this.#failure !== null) throw this.#failure;
         else await new Promise<void>((resolve) => (this.#wake = resolve));
       }
     } finally {
       this.#signal.removeEventListener("abort", onAbort);
     }
   }
+}
+
+/** All events, and where the last batch stands; null of none. */
+function mergeBatches(batches: readonly WatchBatch[]): WatchBatch | null {
+  const last = batches.at(-1);
+  return last === undefined ? null : { events: batches.flatMap(({ events }) => events), header: last.header };
 }
 
 function overrunError(): OverlayError {

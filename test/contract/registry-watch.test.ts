@@ -57,6 +57,21 @@ describe.each(REGISTRY_SUBJECTS)("$name", ({ start }) => {
       }
     });
 
+    it("breaks when the connection is given up, and the next one goes on", async () => {
+      const from = await bench.write("a", "1");
+      const watching = bench.collect(from + 1n, 1);
+      watching.catch(() => undefined); // looked at below
+      await bench.registry.read(`${bench.prefix}a`, never);
+      bench.registry.reconnect();
+      expect(await codeOf(watching)).toBe("ERR_REGISTRY_UNAVAILABLE");
+
+      await bench.write("b", "2");
+      expect((await bench.collect(from, 2)).map(showEvent)).toEqual([
+        `put ${bench.prefix}a 1`,
+        `put ${bench.prefix}b 2`,
+      ]);
+    });
+
     it("gives no event from before a start in the future", async () => {
       const now = await bench.write("a", "1");
       const seen: RegistryEvent[] = [];

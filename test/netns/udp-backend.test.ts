@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { UdpNetwork, ping } from "../support/udp-hosts.ts";
-import type { BackendProcess, UdpHost } from "../support/udp-hosts.ts";
+import { BackendNetwork, ping } from "../support/backend-hosts.ts";
+import type { BackendProcess, BackendHost } from "../support/backend-hosts.ts";
 
 const DEFAULT_ROUTE = "default via 192.0.2.254 dev eth0";
 const OVERLAY_ROUTE = "10.244.0.0/16 dev flannel0 proto 84";
@@ -24,14 +24,19 @@ const ELSEWHERE = "10.244.2.2";
 const NO_ANSWER = { isAnswered: false };
 
 /** Pings the overlay from the host and from its pod; resolves with the number of answers. */
-async function pingElsewhere(host: UdpHost): Promise<number> {
+async function pingElsewhere(host: BackendHost): Promise<number> {
   const fromHost = await ping(host.namespace, ELSEWHERE, NO_ANSWER);
   const fromPod = await ping(host.pod, ELSEWHERE, NO_ANSWER);
   return fromHost.received + fromPod.received;
 }
 
 /** Makes the two know each other. */
-async function introduce(a: UdpHost, onA: BackendProcess, b: UdpHost, onB: BackendProcess): Promise<void> {
+async function introduce(
+  a: BackendHost,
+  onA: BackendProcess,
+  b: BackendHost,
+  onB: BackendProcess,
+): Promise<void> {
   await onA.ask({ do: "sync", peers: [{ subnet: b.subnet, underlayIp: b.underlayIp }] });
   await onB.ask({ do: "sync", peers: [{ subnet: a.subnet, underlayIp: a.underlayIp }] });
 }
@@ -43,7 +48,7 @@ async function nonZero(backend: BackendProcess): Promise<Record<string, number>>
 
 describe("advertise of the udp backend", () => {
   it("names no backend in the lease, and leaves the host as it was", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     const backend = await h1.startBackend();
     const descriptors = await backend.ask({ do: "countDescriptors" });
@@ -54,7 +59,7 @@ describe("advertise of the udp backend", () => {
   });
 
   it("fails where open would, before anything is leased", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     const backend = await h1.startBackend();
     await h1.openBackend();
@@ -72,7 +77,7 @@ describe("open of the udp backend", () => {
   ])(
     "makes the device, its address and its routes, and no IPv6 on it%s",
     async (_where, hasReadOnlySysctls) => {
-      await using network = await UdpNetwork.create(1);
+      await using network = await BackendNetwork.create(1);
       const h1 = network.host(1);
       await h1.namespace.sysctl(["net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.default.disable_ipv6=0"]);
       expect(await h1.show()).toEqual(BARE);
@@ -89,7 +94,7 @@ describe("open of the udp backend", () => {
   );
 
   it("lets in packets with an address of the host, as its ICMP errors have, under strict alone", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     const acceptLocal = (): Promise<string> =>
       h1.namespace.execChecked(["cat", "/proc/sys/net/ipv4/conf/flannel0/accept_local"]);
@@ -102,7 +107,7 @@ describe("open of the udp backend", () => {
   });
 
   it("leaves nothing behind when the socket cannot be bound", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     const backend = await h1.startBackend({ interfaceIp: "192.0.2.99" });
     const descriptors = await backend.ask({ do: "countDescriptors" });
@@ -117,7 +122,7 @@ describe("open of the udp backend", () => {
   });
 
   it("keeps what an earlier run left when it fails, so that nothing leaks", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     await (await h1.openBackend()).kill();
     const left = await h1.show();
@@ -133,7 +138,7 @@ describe("open of the udp backend", () => {
   });
 
   it("refuses a device that another process is attached to, and does it no harm", async () => {
-    await using network = await UdpNetwork.create(2);
+    await using network = await BackendNetwork.create(2);
     const [h1, h2] = [network.host(1), network.host(2)];
     const first = await h1.openBackend();
     await introduce(h1, first, h2, await h2.openBackend());
@@ -151,7 +156,7 @@ describe("open of the udp backend", () => {
   });
 
   it("refuses a network that somebody else has routed, and leaves his route", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     await h1.ip("route add 10.244.0.0/16 via 192.0.2.254 dev eth0 proto static");
     const before = await h1.show();
@@ -167,7 +172,7 @@ describe("open of the udp backend", () => {
   });
 
   it("adopts the device of a killed run, with its index, and forwards again", async () => {
-    await using network = await UdpNetwork.create(2);
+    await using network = await BackendNetwork.create(2);
     const [h1, h2] = [network.host(1), network.host(2)];
     const onH2 = await h2.openBackend();
     await (await h1.openBackend()).kill();
@@ -180,7 +185,7 @@ describe("open of the udp backend", () => {
   });
 
   it("replaces the address of an earlier subnet", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     const backend = await h1.openBackend();
     await h1.ip("address add 198.51.100.1/32 dev flannel0");
@@ -197,7 +202,7 @@ describe("open of the udp backend", () => {
   });
 
   it("removes its routes to the network of an earlier configuration, and nobody else's", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     const earlier = await h1.startBackend({ network: "10.99.0.0/16" });
     await earlier.ask({ do: "open", subnet: "10.99.4.0/24" });
@@ -215,7 +220,7 @@ describe("open of the udp backend", () => {
 
 describe("forwarding of the udp backend", () => {
   it("carries every packet of a ping between pods, and counts it once on each side", async () => {
-    await using network = await UdpNetwork.create(2);
+    await using network = await BackendNetwork.create(2);
     const [h1, h2] = [network.host(1), network.host(2)];
     const [onH1, onH2] = [await h1.openBackend(), await h2.openBackend()];
     await introduce(h1, onH1, h2, onH2);
@@ -231,7 +236,7 @@ describe("forwarding of the udp backend", () => {
   });
 
   it("carries a packet of exactly the overlay MTU, and names the MTU for one byte more", async () => {
-    await using network = await UdpNetwork.create(2);
+    await using network = await BackendNetwork.create(2);
     const [h1, h2] = [network.host(1), network.host(2)];
     const onH1 = await h1.openBackend();
     await introduce(h1, onH1, h2, await h2.openBackend());
@@ -248,7 +253,7 @@ describe("forwarding of the udp backend", () => {
 
 describe("a device or an underlay that takes nothing", () => {
   it("costs the packets that arrive while the device is down, each counted, and nothing after", async () => {
-    await using network = await UdpNetwork.create(2);
+    await using network = await BackendNetwork.create(2);
     const [h1, h2] = [network.host(1), network.host(2)];
     const [onH1, onH2] = [await h1.openBackend(), await h2.openBackend()];
     await introduce(h1, onH1, h2, onH2);
@@ -257,7 +262,7 @@ describe("a device or an underlay that takes nothing", () => {
     await ping(h1.pod, ELSEWHERE, NO_ANSWER);
 
     await eventually(async () => expect(await nonZero(onH2)).toEqual({ decapDropDeviceDown: 3 }));
-    await introduce(h1, onH1, h2, onH2);
+    expect(await onH2.ask({ do: "audit" })).toBeGreaterThanOrEqual(1);
     expect((await ping(h1.pod, ELSEWHERE)).received).toBeGreaterThanOrEqual(3);
   });
 
@@ -268,7 +273,7 @@ describe("a device or an underlay that takes nothing", () => {
   ] as const)(
     "costs what %s cannot hold, each packet counted once, and holds up no close",
     async (engine, ways) => {
-      await using network = await UdpNetwork.create(2);
+      await using network = await BackendNetwork.create(2);
       const [h1, h2] = [network.host(1), network.host(2)];
       const backend = await h1.openBackend({ datapath: { engine } });
       await backend.ask({ do: "sync", peers: [{ subnet: h2.subnet, underlayIp: h2.underlayIp }] });
@@ -297,7 +302,7 @@ describe("a device or an underlay that takes nothing", () => {
 
 describe("the way out of the overlay", () => {
   it("leads to the underlay before the first start: what the other tests count is countable", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
 
     expect(await pingElsewhere(network.host(1))).toBe(0);
 
@@ -308,7 +313,7 @@ describe("the way out of the overlay", () => {
     ["is killed", (backend) => backend.kill()],
     ["is closed", (backend) => backend.ask({ do: "close" })],
   ])("stays shut when the backend %s", async (_how, end) => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     await end(await h1.openBackend());
 
@@ -330,7 +335,7 @@ describe("the way out of the overlay", () => {
     ["the device is deleted", "ip link del flannel0"],
     ["the route is deleted", "ip route del 10.244.0.0/16 dev flannel0"],
   ])("stays shut after a kill when %s", async (_what, command) => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     await (await h1.openBackend()).kill();
 
@@ -341,7 +346,7 @@ describe("the way out of the overlay", () => {
   });
 });
 
-describe("sync of the udp backend", () => {
+describe("audit of the udp backend", () => {
   it.each([
     "route del 10.244.0.0/16 dev flannel0",
     "route del blackhole 10.244.0.0/16",
@@ -351,7 +356,7 @@ describe("sync of the udp backend", () => {
     "link set flannel0 mtu 1300",
     "link set flannel0 down",
   ])("puts everything back after `ip %s`", async (damage) => {
-    await using network = await UdpNetwork.create(2);
+    await using network = await BackendNetwork.create(2);
     const [h1, h2] = [network.host(1), network.host(2)];
     const [onH1, onH2] = [await h1.openBackend(), await h2.openBackend()];
     await introduce(h1, onH1, h2, onH2);
@@ -359,9 +364,10 @@ describe("sync of the udp backend", () => {
 
     await h1.ip(damage);
     expect(await h1.show()).not.toEqual(before);
-    await introduce(h1, onH1, h2, onH2);
+    expect(await onH1.ask({ do: "audit" })).toBeGreaterThanOrEqual(1);
 
     expect(await h1.show()).toEqual(before);
+    expect(await onH1.ask({ do: "audit" })).toBe(0);
     expect((await ping(h1.pod, ELSEWHERE)).received).toBeGreaterThanOrEqual(3);
     expect(await onH1.warnings()).toMatchObject([{ level: 40, device: "flannel0" }]);
   });
@@ -373,7 +379,7 @@ describe("sync of the udp backend", () => {
       ["link del flannel0", "tuntap add dev flannel0 mode tun"],
     ],
   ])("makes %s and goes on counting", async (_what, damage) => {
-    await using network = await UdpNetwork.create(2);
+    await using network = await BackendNetwork.create(2);
     const [h1, h2] = [network.host(1), network.host(2)];
     const [onH1, onH2] = [await h1.openBackend(), await h2.openBackend()];
     await introduce(h1, onH1, h2, onH2);
@@ -382,7 +388,7 @@ describe("sync of the udp backend", () => {
     expect((await ping(h1.pod, ELSEWHERE)).received).toBeGreaterThanOrEqual(3);
 
     await h1.ip(...damage);
-    await introduce(h1, onH1, h2, onH2);
+    expect(await onH1.ask({ do: "audit" })).toBe(1);
 
     expect((await h1.show()).slice(1)).toEqual([
       expect.stringContaining(" inet 10.244.1.0/32 "),
@@ -396,20 +402,24 @@ describe("sync of the udp backend", () => {
   });
 
   it("changes nothing and says nothing when all is as it should be", async () => {
-    await using network = await UdpNetwork.create(2);
+    await using network = await BackendNetwork.create(2);
     const [h1, h2] = [network.host(1), network.host(2)];
     const [onH1, onH2] = [await h1.openBackend(), await h2.openBackend()];
     const before = await h1.show();
 
     await introduce(h1, onH1, h2, onH2);
+    expect(await onH1.ask({ do: "audit" })).toBe(0);
     await introduce(h1, onH1, h2, onH2);
+    expect(await onH1.ask({ do: "audit" })).toBe(0);
 
     expect(await h1.show()).toEqual(before);
     expect(await onH1.warnings()).toEqual([]);
   });
+});
 
+describe("sync of the udp backend", () => {
   it("stops sending to a peer that is no longer in the set", async () => {
-    await using network = await UdpNetwork.create(2);
+    await using network = await BackendNetwork.create(2);
     const [h1, h2] = [network.host(1), network.host(2)];
     const [onH1, onH2] = [await h1.openBackend(), await h2.openBackend()];
     await introduce(h1, onH1, h2, onH2);
@@ -424,7 +434,7 @@ describe("sync of the udp backend", () => {
 
 describe("close of the udp backend", () => {
   it("gives back every descriptor, twice is no error, and it opens again", async () => {
-    await using network = await UdpNetwork.create(1);
+    await using network = await BackendNetwork.create(1);
     const h1 = network.host(1);
     const backend = await h1.startBackend();
     const descriptors = await backend.ask({ do: "countDescriptors" });

@@ -10,6 +10,7 @@ export function delegateTo(registry: Registry, own: Partial<Registry>): Registry
     grant: (...args) => registry.grant(...args),
     keepAlive: (...args) => registry.keepAlive(...args),
     revoke: (...args) => registry.revoke(...args),
+    reconnect: () => registry.reconnect(),
     close: () => registry.close(),
     ...own,
   };

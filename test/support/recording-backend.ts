@@ -9,11 +9,18 @@ import type { BackendData } from "../../src/subnet-lease/lease.ts";
 export class RecordingBackend implements Backend {
   readonly type = "recording";
   readonly overheadBytes = 28;
+  readonly overlayMtu = 1472;
+  readonly carriesPackets = true;
   readonly engineName = null;
+  readonly deviceName = null;
+  readonly deviceIndex = null;
+  readonly encapsulationPort = null;
   readonly calls: string[] = [];
   peerCounters: readonly PeerCounters[] = [];
   datapath: DatapathState | null = null;
   failure: Error | null = null;
+  /** What an audit finds. */
+  repairs = 0;
   /** While set, every sync waits for it. */
   gate: Promise<void> | null = null;
   running = 0;
@@ -29,6 +36,20 @@ export class RecordingBackend implements Backend {
 
   sync(peers: PeerSet): Promise<void> {
     return this.#call(`sync ${peers.map((one) => one.subnet.toString()).join(" ")}`);
+  }
+
+  identityOf(): string {
+    return "";
+  }
+
+  /** Resolves with {@link repairs}. */
+  async audit(): Promise<number> {
+    await this.#call("audit");
+    return this.repairs;
+  }
+
+  readDirectSubnets(): readonly Ipv4Prefix[] {
+    return [];
   }
 
   readCounters(): Readonly<Record<string, number>> {

@@ -12,11 +12,14 @@ import { fileError, hasErrorCode } from "./file-error.ts";
 
 const NODE_ID_BYTES = 16;
 const NODE_ID_TEXT = /^[0-9a-f]{32}$/;
+/** Names beside it that a crash may leave while it is made. */
+export const NODE_ID_TEMPORARY = /^\.node-id\.[0-9a-f]{32}$/;
 /** Peers and subnets are nobody's business on this host but root's. */
 const STATE_DIRECTORY_MODE = 0o700;
 const NODE_ID_MODE = 0o600;
 
-function nodeIdPath(stateDir: string): string {
+/** The file of the id. */
+export function nodeIdPath(stateDir: string): string {
   return join(stateDir, "node-id");
 }
 

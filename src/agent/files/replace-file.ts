@@ -15,6 +15,11 @@ export interface FileModes {
 
 const PERMISSION_BITS = 0o7777;
 
+/** Where the new text is until it takes the place of the file; a crash may leave it. */
+export function temporaryPath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.twill-new`);
+}
+
 /**
  * Replaces the file at `path` at once: whoever reads it sees the old or the new text, also after a crash or a power
  * cut. Makes its directory. On failure the old file is as it was and no other file is left. One call at a time for
@@ -24,7 +29,7 @@ const PERMISSION_BITS = 0o7777;
 export async function replaceFile(path: string, text: string, modes: FileModes): Promise<void> {
   const directory = dirname(path);
   // One fixed name: what a crash leaves is cleared by the next write instead of piling up.
-  const temporary = join(directory, `.${basename(path)}.twill-new`);
+  const temporary = temporaryPath(path);
   try {
     const mode = await modeFor(path, modes);
     await writeNewFile(temporary, text, mode).catch(async (err: unknown) => {

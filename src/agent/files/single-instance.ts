@@ -10,6 +10,11 @@ const LOCK_FILE = "agent.lock";
 /** O_NOFOLLOW: where others may write to the directory, a link must not make us cut a file elsewhere. */
 const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
+/** The file whose lock an agent of this run directory holds. */
+export function instanceLockPath(runDir: string): string {
+  return join(runDir, LOCK_FILE);
+}
+
 /** Held until `release` or the end of the process. */
 export interface InstanceLock {
   /** Path of the lock file. It stays after a release: removing it would let two agents lock two files. */
@@ -23,7 +28,7 @@ export interface InstanceLock {
  * @throws {OverlayError} `ERR_ALREADY_RUNNING` with the holder's pid, `ERR_FILE_FAILED`
  */
 export function acquireInstanceLock(runDir: string): InstanceLock {
-  const path = join(runDir, LOCK_FILE);
+  const path = instanceLockPath(runDir);
   const fd = openLockFile(runDir, path);
   try {
     lock(fd, runDir, path);

@@ -56,7 +56,12 @@ export class SubnetFileKeeper {
   async #write(): Promise<boolean> {
     const { path, log, onOutcome } = this.#deps;
     const text = this.#wanted;
-    if (text === null || text === this.#written) return true;
+    if (text === null) return true;
+    if (text === this.#written) {
+      this.#failures.clear();
+      onOutcome(null); // another text was wanted meanwhile
+      return true;
+    }
     try {
       await replaceFile(path, text, MODES);
     } catch (err) {

@@ -4,7 +4,7 @@ import { peerKeyOf } from "../../datapath/peer-counters.ts";
 import type { PeerIdentity } from "../../datapath/peer-counters.ts";
 import type { FollowerStatus } from "../../subnet-lease/follow-leases.ts";
 import type { LeaseState } from "../../subnet-lease/lease-state.ts";
-import { subnetOf } from "../overlay/overlay.ts";
+import { subnetOf } from "../../subnet-lease/lease-state.ts";
 import type { Overlay } from "../overlay/overlay.ts";
 import type { AgentStatus } from "../status.ts";
 
@@ -42,7 +42,7 @@ export function describeAgent(parts: StatusParts): AgentStatus {
       publicIp: underlay.publicIp.toString(),
     },
     backend: overlay?.backend.type ?? null,
-    overlayMtu: overlay?.overlayMtu ?? null,
+    overlayMtu: overlay?.backend.overlayMtu ?? null,
     datapath: overlay?.backend.readDatapath() ?? null,
     lease: describeLease(lease, nowMs),
     registry: {

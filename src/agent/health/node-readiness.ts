@@ -5,7 +5,7 @@ import type { ErrorCode, OverlayError } from "../../net/overlay-error.ts";
 import type { FollowerStatus } from "../../subnet-lease/follow-leases.ts";
 import type { LeaseState } from "../../subnet-lease/lease-state.ts";
 import { NOT_WRITTEN_YET } from "../files/subnet-file-keeper.ts";
-import { subnetOf } from "../overlay/overlay.ts";
+import { subnetOf } from "../../subnet-lease/lease-state.ts";
 import type { OverlayEvent } from "../overlay/overlay.ts";
 import { Readiness } from "./readiness.ts";
 import { RegistryContact } from "./registry-contact.ts";
@@ -22,6 +22,7 @@ export class NodeReadiness {
   constructor(clock: Clock, onChange: (reason: string | null) => void) {
     this.#readiness = new Readiness("Waiting for the network config: etcd has not answered yet", onChange);
     this.#readiness.set("subnet-file", NOT_WRITTEN_YET);
+    this.#readiness.set("firewall", "Firewall rules are not made yet");
     this.#contact = new RegistryContact(clock);
   }
 
@@ -52,6 +53,16 @@ export class NodeReadiness {
     if (outcome.problem === null) this.#forwardedSubnet = outcome.subnet;
     if (outcome.problem === null && outcome.subnet !== null && isComplete) this.#readiness.set("start", null);
     this.#readiness.set("peers", outcome.problem);
+  }
+
+  /** `problem` says why there is no usable underlay, or why the node could not be moved to it. */
+  onUnderlay(problem: string | null): void {
+    this.#readiness.set("underlay", problem);
+  }
+
+  /** The rules were tried: containers may start. When that failed the log says so, and it is tried again. */
+  onFirewall(): void {
+    this.#readiness.set("firewall", null);
   }
 
   /** `problem` says which older lease has our address. */

@@ -3,13 +3,24 @@
 /**
  * What can stand in the way, the most telling first:
  * - `start`: the start-up is not done, the reason says which step it is at
+ * - `underlay`: there is no usable one, or the node could not be moved to it
  * - `lease`: the own subnet is not ours at the moment
  * - `address`: peers send to an older lease that has our address
  * - `peers`: the last sync of the backend failed
+ * - `firewall`: the first attempt to make the rules is under way
  * - `subnet-file`: the file could not be written
  * - `registry`: nothing was heard of etcd for too long
  */
-export const OBSTACLES = ["start", "lease", "address", "peers", "subnet-file", "registry"] as const;
+export const OBSTACLES = [
+  "start",
+  "underlay",
+  "lease",
+  "address",
+  "peers",
+  "firewall",
+  "subnet-file",
+  "registry",
+] as const;
 export type Obstacle = (typeof OBSTACLES)[number];
 
 /** The obstacles that stand now. */

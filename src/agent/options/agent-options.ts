@@ -107,28 +107,37 @@ const leaseOptions = {
 const firewallOptions = {
   ipMasq: booleanOption(false, {
     name: "ip-masq",
-    description: "written to the subnet file; masquerade rules are not managed yet",
+    description: "masquerade what containers send to outside of the overlay; also written to the subnet file",
   }),
   ipMasqFullyRandomDisable: booleanOption(false, {
     name: "ip-masq-fully-random-disable",
-    description: "no effect yet: firewall rules are not managed",
+    description: "masquerade without choosing source ports at random",
   }),
   iptablesForwardRules: booleanOption(true, {
     name: "iptables-forward-rules",
-    description: "no effect yet: firewall rules are not managed",
+    description: "let packets of the overlay pass the FORWARD chain, which Docker sets to DROP",
   }),
   iptablesResync: integerOption(
     5,
     { min: 0, max: MAX_NUMBER, unit: "seconds" },
-    { name: "iptables-resync", description: "no effect yet: firewall rules are not managed" },
+    {
+      name: "iptables-resync",
+      description: "compare firewall rules at least this often; 0: only when the kernel tells of a change",
+    },
   ),
   ipBlackholeRoute: booleanOption(false, {
     name: "ip-blackhole-route",
-    description: "no effect yet: a blackhole route for the own subnet is not managed",
+    description: "accepted for flannel: the whole overlay has a blackhole route in any case",
   }),
 };
 
 const datapathOptions = {
+  datapath: choiceOption("user", ["user", "kernel"], {
+    name: "datapath",
+    origin: "twill",
+    description:
+      "what carries vxlan: this process, or the kernel's vxlan device, with the same frames; hosts may differ",
+  }),
   sourceCheck: choiceOption("strict", ["strict", "count", "off"], {
     name: "source-check",
     origin: "twill",
@@ -155,11 +164,11 @@ const datapathOptions = {
     origin: "twill",
     description: "move packets in and out of the kernel in runs, where the kernel can; off: one by one",
   }),
-  udpSourcePort: choiceOption("fixed", ["fixed", "flow-hash"], {
+  udpSourcePort: choiceOption("auto", ["auto", "fixed", "flow-hash"], {
     name: "udp-source-port",
     origin: "twill",
     description:
-      "source port of datagrams of the native engine: the one that peers send to, or one of 16 by a hash of the inner flow",
+      "source port of datagrams of the native engine: the one that peers send to, or one of 16 by a hash of the inner flow; auto: fixed for udp, flow-hash for vxlan",
   }),
 };
 

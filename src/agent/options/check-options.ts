@@ -8,14 +8,6 @@ import { usageError } from "./usage-error.ts";
 /** What stands in the log for a secret that is set. */
 const HIDDEN = "(hidden)";
 
-/** Flags whose work belongs to later versions: giving one a value other than "do nothing" deserves a word. */
-const NOT_MANAGED_YET: readonly AgentOptionKey[] = [
-  "ipMasq",
-  "ipMasqFullyRandomDisable",
-  "iptablesForwardRules",
-  "ipBlackholeRoute",
-];
-
 /**
  * The same options, after the checks that need more than one of them.
  * @throws {OverlayError} `ERR_OPTION_INVALID`
@@ -57,13 +49,6 @@ function checkSocketPath(runDir: string): void {
   if (bytes <= MAX_SOCKET_PATH_BYTES) return;
   throw usageError(
     `Cannot use --run-dir: the path of its socket, ${showUntrusted(path)}, has ${bytes} bytes, more than ${MAX_SOCKET_PATH_BYTES}`,
-  );
-}
-
-/** Flags that were switched on by the user and do nothing yet. */
-export function flagsWithoutEffect(options: AgentOptions, given: ReadonlySet<AgentOptionKey>): string[] {
-  return NOT_MANAGED_YET.filter((key) => given.has(key) && options[key] === true).map(
-    (key) => `--${AGENT_OPTIONS[key].name}`,
   );
 }
 

@@ -1,9 +1,17 @@
 import type { Logger } from "pino";
 import type { Backend } from "../../backends/backend.ts";
 import { createBackend } from "../../backends/backends.ts";
+import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import { assertCarried } from "../../subnet-lease/network-config.ts";
 import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
 import type { StartPlan } from "../start/start-plan.ts";
+
+/** Who we are, and what we were. */
+export interface NodePast {
+  readonly nodeId: string;
+  /** Overlay range that this node was part of before. */
+  readonly formerNetwork: Ipv4Prefix | null;
+}
 
 /**
  * The backend that a network config asks for, not open yet: nothing outside the process is touched.
@@ -12,6 +20,7 @@ import type { StartPlan } from "../start/start-plan.ts";
 export async function backendFor(
   config: NetworkConfig,
   { underlay, options }: Pick<StartPlan, "underlay" | "options">,
+  { nodeId, formerNetwork }: NodePast,
   log: Logger,
 ): Promise<Backend> {
   assertCarried(config);
@@ -20,11 +29,14 @@ export async function backendFor(
     underlay,
     options: config.backendOptions,
     sourceCheck: options.sourceCheck,
+    carrier: options.datapath,
+    nodeId,
+    formerNetwork: formerNetwork?.equals(config.network) === true ? null : formerNetwork,
     datapath: {
       engine: options.engine,
       queues: options.queues,
       offload: options.offload,
-      sourcePort: options.udpSourcePort,
+      sourcePort: options.udpSourcePort === "auto" ? null : options.udpSourcePort,
     },
     log,
   });

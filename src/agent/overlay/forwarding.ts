@@ -1,16 +1,13 @@
-/** Keeps the backend as it should be: open for the node's subnet, sending to the peers. */
+/** Keeps the backend as it should be: open for the node's subnet, sending to the peers, and whole in the kernel. */
 import type { Logger } from "pino";
 import type { Backend } from "../../backends/backend.ts";
 import type { Clock } from "../../net/clock.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import type { PeerSet } from "../../peers/peer.ts";
-import { FailureLog } from "../../subnet-lease/failure-log.ts";
-import { Bell } from "../loops/bell.ts";
+import { Upkeep } from "../loops/upkeep.ts";
 
-/** How often the kernel is compared with what should be, without a cause: repairs what others broke. */
-export const RESYNC_EVERY_MS = 30_000;
-const FIRST_RETRY_MS = 250;
-const MAX_RETRY_MS = 5000;
+/** Repairs what was broken in the kernel without an event that we heard. */
+export const AUDIT_EVERY_MS = 30_000;
 
 export interface ForwardingDeps {
   readonly backend: Backend;
@@ -20,53 +17,80 @@ export interface ForwardingDeps {
   readonly onOutcome: (outcome: ForwardingOutcome) => void;
 }
 
-/** What one attempt came to; `subnet` is null when forwarding is to be stopped. */
+/** What one attempt came to; `subnet` is null when forwarding is to be stopped, `peers` while they are not known. */
 export interface ForwardingOutcome {
   readonly problem: string | null;
   readonly subnet: Ipv4Prefix | null;
-  readonly peers: PeerSet;
+  readonly peers: PeerSet | null;
 }
 
 /** Runs one change of the backend at a time, always towards the newest wish. */
 export class Forwarding {
   readonly #deps: ForwardingDeps;
-  readonly #bell = new Bell();
-  readonly #failures: FailureLog;
+  readonly #upkeep: Upkeep;
   #openFor: Ipv4Prefix | null = null;
+  /** Of the last sync that worked; null before the first. */
+  #syncedPeers: PeerSet | null = null;
   #subnet: Ipv4Prefix | null = null;
-  #peers: PeerSet = [];
-  #hasApplied = false;
+  #peers: PeerSet | null = null;
 
   constructor(deps: ForwardingDeps) {
     this.#deps = deps;
-    this.#failures = new FailureLog(deps.clock);
+    const task = {
+      apply: (signal: AbortSignal) => this.#applyWish(signal),
+      audit: (signal: AbortSignal) => this.#audit(signal),
+      canAudit: () => this.#syncedPeers !== null,
+      onFailure: (err: unknown) => this.#tell(err instanceof Error ? err.message : String(err)),
+      failureText: "Cannot bring forwarding up to date, will retry",
+      recoveryText: "Forwarding is up to date again",
+    };
+    this.#upkeep = new Upkeep(task, deps, AUDIT_EVERY_MS);
   }
 
   /** The node's subnet from now on; null stops forwarding. */
   wantSubnet(subnet: Ipv4Prefix | null): void {
     this.#subnet = subnet;
-    this.#bell.ring();
+    this.#upkeep.wish();
   }
 
-  /** The peers from now on. */
+  /** The peers from now on. Before the first call what an earlier run left stays as it is. */
   wantPeers(peers: PeerSet): void {
     this.#peers = peers;
-    this.#bell.ring();
+    this.#upkeep.wish();
+  }
+
+  /** Something in the kernel has changed: compare soon. */
+  doubt(): void {
+    this.#upkeep.doubt();
   }
 
   /** One attempt to make the backend as wished; at start, where a failure is the end. @throws what failed */
   async apply(signal: AbortSignal): Promise<void> {
+    await this.#upkeep.apply(signal);
+  }
+
+  /** Applies every wish, retries what failed, and audits when it is time to, until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#upkeep.run(signal);
+  }
+
+  async #applyWish(signal: AbortSignal): Promise<void> {
     const subnet = this.#subnet;
     const peers = this.#peers;
-    this.#bell.silence();
     const isOpen = this.#openFor !== null && subnet !== null && this.#openFor.equals(subnet);
-    if (this.#openFor !== null && !isOpen) await this.close();
+    if (this.#openFor !== null && !isOpen) await this.#withdraw(signal);
     if (subnet !== null) {
       if (!isOpen) await this.#open(subnet, signal);
-      await this.#deps.backend.sync(peers, signal);
+      if (peers !== null) await this.#sync(peers, signal);
     }
-    this.#hasApplied = true;
     this.#deps.onOutcome({ problem: null, subnet, peers });
+  }
+
+  /** A repair may have made another device, or other peers direct: whoever hears of outcomes looks again. */
+  async #audit(signal: AbortSignal): Promise<number> {
+    const repairs = await this.#deps.backend.audit(signal);
+    if (repairs > 0) this.#deps.onOutcome({ problem: null, subnet: this.#openFor, peers: this.#syncedPeers });
+    return repairs;
   }
 
   async #open(subnet: Ipv4Prefix, signal: AbortSignal): Promise<void> {
@@ -74,43 +98,30 @@ export class Forwarding {
       await this.#deps.backend.open(subnet, signal);
       this.#openFor = subnet;
     } catch (err) {
-      await this.#deps.backend.close(); // what it has made so far, so the next attempt starts clean
+      await this.close(); // what it has made so far, so the next attempt starts clean
       throw err;
     }
   }
 
-  /** Applies every wish, retries what failed, and compares again every {@link RESYNC_EVERY_MS}, until aborted. */
-  async run(signal: AbortSignal): Promise<void> {
-    let waitMs = this.#hasApplied ? RESYNC_EVERY_MS : 0;
-    let retryMs = FIRST_RETRY_MS;
-    for (;;) {
-      await this.#bell.wait(waitMs, this.#deps.clock, signal).catch(() => undefined);
-      if (signal.aborted) return;
-      const isDone = await this.#attempt(signal);
-      waitMs = isDone ? RESYNC_EVERY_MS : retryMs;
-      retryMs = isDone ? FIRST_RETRY_MS : Math.min(retryMs * 2, MAX_RETRY_MS);
-    }
+  async #sync(peers: PeerSet, signal: AbortSignal): Promise<void> {
+    await this.#deps.backend.sync(peers, signal);
+    this.#syncedPeers = peers;
   }
 
-  async #attempt(signal: AbortSignal): Promise<boolean> {
-    const { log, onOutcome } = this.#deps;
-    try {
-      await this.apply(signal);
-    } catch (err) {
-      if (signal.aborted) return false;
-      const problem = err instanceof Error ? err.message : String(err);
-      if (this.#failures.isNews(problem))
-        log.error({ err }, "Cannot bring forwarding up to date, will retry");
-      onOutcome({ problem, subnet: this.#subnet, peers: this.#peers });
-      return false;
-    }
-    if (this.#failures.clear()) log.info("Forwarding is up to date again");
-    return true;
+  /** The subnet is no longer ours: the kernel must not go on in its name, as it would after a mere `close`. */
+  async #withdraw(signal: AbortSignal): Promise<void> {
+    await this.#sync([], signal);
+    await this.close();
   }
 
-  /** Stops forwarding. Call it when `run` has ended. */
+  #tell(problem: string): void {
+    this.#deps.onOutcome({ problem, subnet: this.#subnet, peers: this.#peers });
+  }
+
+  /** Ends what the process itself forwards. Call it when `run` has ended. */
   async close(): Promise<void> {
     this.#openFor = null;
+    this.#syncedPeers = null;
     await this.#deps.backend.close();
   }
 }

@@ -8,6 +8,7 @@ import type { SelfIdentity } from "../../peers/peer-rules.ts";
 import { PeerTracker } from "../../peers/peer-tracker.ts";
 import type { PeerSet } from "../../peers/peer.ts";
 import { LeaseKeeper } from "../../subnet-lease/lease-keeper.ts";
+import { subnetOf } from "../../subnet-lease/lease-state.ts";
 import type { LeaseState } from "../../subnet-lease/lease-state.ts";
 import type { LeaseAttributes, LeaseView } from "../../subnet-lease/lease.ts";
 import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
@@ -15,12 +16,19 @@ import type { Registry } from "../../subnet-lease/registry.ts";
 import { TaskGroup } from "../loops/task-group.ts";
 import type { StartPlan } from "../start/start-plan.ts";
 import { backendFor } from "./backend-for.ts";
+import { Firewall } from "./firewall.ts";
+import type { FirewallKeepers } from "./firewall.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { ForwardingOutcome } from "./forwarding.ts";
+import { wantedFirewall } from "./wanted-firewall.ts";
 
 export interface OverlayDeps {
   readonly plan: StartPlan;
   readonly nodeId: string;
+  /** Overlay range that this node was part of before, or null. */
+  readonly formerNetwork: Ipv4Prefix | null;
+  /** What makes the firewall rules of a config, on a node that was part of `formerNetwork`. */
+  readonly firewallKeepers: (config: NetworkConfig, formerNetwork: Ipv4Prefix | null) => FirewallKeepers;
   readonly registry: Registry;
   readonly clock: Clock;
   /** Gives 0 to 1, 1 excluded. */
@@ -33,6 +41,8 @@ export interface OverlayDeps {
 export type OverlayEvent =
   | { readonly kind: "lease"; readonly state: LeaseState }
   | { readonly kind: "peers" }
+  /** The firewall rules were tried, well or not. */
+  | { readonly kind: "firewall" }
   /** `isComplete`: what was synced is what the registry holds, not only what the cache held. */
   | { readonly kind: "forwarding"; readonly outcome: ForwardingOutcome; readonly isComplete: boolean };
 
@@ -46,7 +56,7 @@ export async function createOverlay(
   signal: AbortSignal,
 ): Promise<Overlay> {
   const { plan, nodeId, log } = deps;
-  const backend = await backendFor(config, plan, log);
+  const backend = await backendFor(config, plan, deps, log);
   const attributes: LeaseAttributes = {
     underlayIp: plan.underlay.publicIp,
     underlayIp6: null,
@@ -68,13 +78,17 @@ export interface OverlaySnapshot {
 export class Overlay {
   readonly config: NetworkConfig;
   readonly backend: Backend;
-  readonly overlayMtu: number;
   readonly keeper: LeaseKeeper;
   readonly tracker: PeerTracker;
   readonly #deps: OverlayDeps;
+  readonly #attributes: LeaseAttributes;
+  #underlayPrefixes: readonly Ipv4Prefix[];
   readonly #forwarding: Forwarding;
+  readonly #firewall: Firewall;
   readonly #tasks: TaskGroup;
   #hasView = false;
+  /** From the registry, or from an earlier run. */
+  #arePeersKnown = false;
   /** The newest peers that follow from a view of the registry; null before the first. */
   #registryPeers: PeerSet | null = null;
 
@@ -87,8 +101,9 @@ export class Overlay {
   ) {
     this.config = config;
     this.backend = backend;
-    this.overlayMtu = deps.plan.underlay.underlayMtu - backend.overheadBytes;
     this.#deps = deps;
+    this.#attributes = attributes;
+    this.#underlayPrefixes = deps.plan.underlayPrefixes;
     this.#tasks = new TaskGroup(signal);
     const { clock, log } = deps;
     this.#forwarding = new Forwarding({
@@ -97,12 +112,21 @@ export class Overlay {
       log,
       onOutcome: (outcome) => this.#onOutcome(outcome),
     });
-    this.keeper = this.#createKeeper(attributes);
+    const { iptablesResync } = deps.plan.options;
+    const auditEveryMs = iptablesResync === 0 ? Infinity : iptablesResync * 1000;
+    this.#firewall = new Firewall({
+      ...deps.firewallKeepers(config, deps.formerNetwork),
+      onTried: () => deps.onEvent({ kind: "firewall" }),
+      clock,
+      log,
+      auditEveryMs,
+    });
+    this.keeper = this.#createKeeper();
     this.tracker = this.#createTracker();
   }
 
   /** Forwards as the last run did, at once; etcd is asked afterwards. @throws what keeps the backend from opening */
-  async startFromCache(subnet: Ipv4Prefix, state: CachedState): Promise<void> {
+  async startFromCache(subnet: Ipv4Prefix, state: Pick<CachedState, "peers" | "registry">): Promise<void> {
     this.keeper.adoptCached(subnet);
     this.tracker.startFrom(state.peers, state.registry);
     await this.#start();
@@ -117,6 +141,7 @@ export class Overlay {
   async #start(): Promise<void> {
     await this.#forwarding.apply(this.#tasks.signal);
     this.#tasks.start((signal) => this.#forwarding.run(signal));
+    this.#tasks.start((signal) => this.#firewall.run(signal));
   }
 
   /** Keeps the lease from now on. */
@@ -132,6 +157,19 @@ export class Overlay {
     this.tracker.observe(view);
     // The tracker is silent when the cache was right; then too a sync must follow, the first complete one.
     if (isFirst) this.#onPeers(this.tracker.peers);
+  }
+
+  /** Somebody has changed what this overlay made in the kernel, or may have. */
+  doubt({ isFirewall }: { readonly isFirewall: boolean }): void {
+    if (isFirewall) this.#firewall.doubt();
+    else this.#forwarding.doubt();
+  }
+
+  /** Takes which networks the underlay interface reaches directly from now on. */
+  setUnderlayPrefixes(underlayPrefixes: readonly Ipv4Prefix[]): void {
+    this.#underlayPrefixes = underlayPrefixes;
+    this.tracker.setUnderlayPrefixes(this.#relevantPrefixes(underlayPrefixes));
+    this.#wantFirewall();
   }
 
   snapshot(): OverlaySnapshot {
@@ -152,14 +190,14 @@ export class Overlay {
     await this.#forwarding.close();
   }
 
-  #createKeeper(attributes: LeaseAttributes): LeaseKeeper {
+  #createKeeper(): LeaseKeeper {
     const { plan, registry, clock, random, log } = this.#deps;
     const { options, cache, previousSubnet } = plan;
     return new LeaseKeeper({
       registry,
       prefix: options.etcdPrefix,
       config: this.config,
-      attributes,
+      attributes: this.#attributes,
       previousSubnet: previousSubnet ?? cache.state?.ownLease?.subnet ?? null,
       renewMarginSeconds: options.subnetLeaseRenewMargin * 60,
       onLost: options.onLeaseLost,
@@ -171,17 +209,26 @@ export class Overlay {
   }
 
   #createTracker(): PeerTracker {
-    const { clock, log, plan } = this.#deps;
+    const { clock, log } = this.#deps;
     const { network, backendType } = this.config;
-    // An underlay network that contains the whole overlay loses to it: the overlay's route is more specific.
-    const underlayPrefixes = plan.underlayPrefixes.filter((prefix) => !prefix.containsPrefix(network));
     return new PeerTracker({
       self: this.#self(null),
-      place: { network, underlayPrefixes, backendType },
+      place: {
+        network,
+        underlayPrefixes: this.#relevantPrefixes(this.#underlayPrefixes),
+        backendType,
+        identityOf: (data) => this.backend.identityOf(data),
+        ownIdentity: this.backend.identityOf(this.#attributes.backend),
+      },
       clock,
       log,
       onPeers: (peers) => this.#onPeers(peers),
     });
+  }
+
+  /** An underlay network that contains the whole overlay loses to it: the overlay's route is more specific. */
+  #relevantPrefixes(underlayPrefixes: readonly Ipv4Prefix[]): Ipv4Prefix[] {
+    return underlayPrefixes.filter((prefix) => !prefix.containsPrefix(this.config.network));
   }
 
   #self(subnet: Ipv4Prefix | null): SelfIdentity {
@@ -193,23 +240,40 @@ export class Overlay {
     const subnet = subnetOf(state);
     this.tracker.setSelf(this.#self(subnet));
     this.#forwarding.wantSubnet(subnet);
+    this.#wantFirewall();
     this.#deps.onEvent({ kind: "lease", state });
   }
 
   #onPeers(peers: PeerSet): void {
     if (this.#hasView) this.#registryPeers = peers;
+    this.#arePeersKnown = true;
     this.#forwarding.wantPeers(peers);
+    this.#wantFirewall();
     this.#deps.onEvent({ kind: "peers" });
   }
 
+  /** Nothing before the peers are known: the rules of an earlier run know some of them. */
+  #wantFirewall(): void {
+    const { options, underlay } = this.#deps.plan;
+    const underlayPrefixes = this.#underlayPrefixes;
+    const ownSubnet = subnetOf(this.keeper.state);
+    if (ownSubnet === null || !this.#arePeersKnown) return;
+    this.#firewall.want(
+      wantedFirewall({
+        options,
+        underlay,
+        underlayPrefixes,
+        network: this.config.network,
+        ownSubnet,
+        backend: this.backend,
+        peers: this.tracker.peers,
+      }),
+    );
+  }
+
   #onOutcome(outcome: ForwardingOutcome): void {
-    const isComplete = outcome.peers === this.#registryPeers;
+    const isComplete = outcome.peers !== null && outcome.peers === this.#registryPeers;
+    if (outcome.problem === null) this.#wantFirewall(); // which peers are direct may have changed
     this.#deps.onEvent({ kind: "forwarding", outcome, isComplete });
   }
-}
-
-/** The subnet that the node may forward for in this state, or null. */
-export function subnetOf(state: LeaseState): Ipv4Prefix | null {
-  if (state.kind === "held") return state.lease.subnet;
-  return state.kind === "cached" ? state.subnet : null;
 }

@@ -50,7 +50,8 @@ export async function checkStart(plan: StartPlan, deps: CheckDeps, signal: Abort
   const { options, underlay } = plan;
   const { clock, unknownVariables, isIpForwarding } = deps;
   const config = await readNetworkConfig(deps.registry, options.etcdPrefix, signal);
-  const backend = await backendFor(config, plan, deps.log);
+  const past = { nodeId: plan.nodeId ?? "", formerNetwork: null };
+  const backend = await backendFor(config, plan, past, deps.log);
   return formatFacts({
     "node id": plan.nodeId ?? "made at the first start",
     etcd: `${plan.etcd.endpoints.join(", ")}, keys under ${options.etcdPrefix}`,
@@ -58,7 +59,7 @@ export async function checkStart(plan: StartPlan, deps: CheckDeps, signal: Abort
     "subnet to ask for": describeWish(plan, config),
     underlay: `${underlay.interfaceName} ${underlay.interfaceIp.toString()}, MTU ${underlay.underlayMtu}`,
     "announced address": underlay.publicIp.toString(),
-    backend: `${backend.type}, overlay MTU ${underlay.underlayMtu - backend.overheadBytes}`,
+    backend: `${backend.type}, overlay MTU ${backend.overlayMtu}`,
     ...(backend.engineName === null ? {} : { "packet engine": backend.engineName }),
     "subnet file": options.subnetFile,
     health:

@@ -54,6 +54,20 @@ export function chooseUnderlay(selectors: UnderlaySelectors, facts: UnderlayFact
   );
 }
 
+/**
+ * The underlay that is in use, with what may change of it (the MTU), as long as its interface is there and has its
+ * address for new connections; null when another must be chosen. A second address, or a better default route, moves
+ * nobody: peers know the first.
+ */
+export function keepUnderlay(current: Underlay | null, facts: UnderlayFacts): UnderlayChoice | null {
+  const link = facts.links.find(
+    ({ index, name }) => index === current?.interfaceIndex && name === current.interfaceName,
+  );
+  if (current === null || link === undefined || link.mtu === 0) return null;
+  if (!usableAddresses(link, facts).some((address) => address.equals(current.interfaceIp))) return null;
+  return { underlay: { ...current, underlayMtu: underlayMtuOf(link) }, rejected: [] };
+}
+
 type Attempt = readonly [label: string, find: (facts: UnderlayFacts) => Candidate];
 
 function attemptsFor(selectors: UnderlaySelectors): Attempt[] {
@@ -163,8 +177,12 @@ function toUnderlay({ link, address }: Completed, publicIp: Ipv4Address | null):
     interfaceIndex: link.index,
     interfaceIp: address,
     publicIp: publicIp ?? address,
-    underlayMtu: Math.min(link.mtu, MAX_IPV4_PACKET_BYTES),
+    underlayMtu: underlayMtuOf(link),
   };
+}
+
+function underlayMtuOf(link: Link): number {
+  return Math.min(link.mtu, MAX_IPV4_PACKET_BYTES);
 }
 
 function listInterfaces(facts: UnderlayFacts): string {

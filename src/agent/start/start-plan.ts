@@ -14,27 +14,31 @@ import type { EtcdOptions } from "../../subnet-lease/etcd/etcd-options.ts";
 import { readNodeId } from "../files/node-id.ts";
 import { parsePreviousSubnet } from "../files/subnet-file.ts";
 import type { AgentOptions } from "../options/agent-options.ts";
-import { chooseUnderlay } from "./choose-underlay.ts";
+import { chooseUnderlay, keepUnderlay } from "./choose-underlay.ts";
 import type { UnderlayFacts } from "./choose-underlay.ts";
 import { readEtcdOptions } from "./read-etcd-options.ts";
 
-export interface StartPlan {
-  readonly options: AgentOptions;
-  /** Null on a node that never ran. */
-  readonly nodeId: string | null;
-  readonly etcd: EtcdOptions;
+/** The underlay as the kernel's state at one moment has it. */
+export interface UnderlayView {
   readonly underlay: Underlay;
   /** Selectors that did not fit, one line each. */
   readonly rejectedInterfaces: readonly string[];
   /** Networks that the underlay interface reaches directly. */
   readonly underlayPrefixes: readonly Ipv4Prefix[];
+}
+
+export interface StartPlan extends UnderlayView {
+  readonly options: AgentOptions;
+  /** Null on a node that never ran. */
+  readonly nodeId: string | null;
+  readonly etcd: EtcdOptions;
   /** From the subnet file, or null. */
   readonly previousSubnet: Ipv4Prefix | null;
   readonly cache: LoadedCache;
 }
 
 /** Where the last known peers are kept. */
-export function peerCachePath(options: AgentOptions): string {
+export function peerCachePath(options: Pick<AgentOptions, "stateDir">): string {
   return join(options.stateDir, "peers.json");
 }
 
@@ -44,27 +48,33 @@ export async function readStartPlan(
   ip: IpCommand,
   signal: AbortSignal,
 ): Promise<StartPlan> {
-  const [nodeId, etcd, facts, previousSubnet, cache] = await Promise.all([
+  const [nodeId, etcd, view, previousSubnet, cache] = await Promise.all([
     readNodeId(options.stateDir),
     readEtcdOptions(options),
-    readFacts(options, ip, signal),
+    readUnderlay(options, null, ip, signal),
     readPreviousSubnet(options.subnetFile),
     loadPeerCache(peerCachePath(options)),
   ]);
-  const { underlay, rejected } = chooseUnderlay(options, facts);
+  return { ...view, options, nodeId, etcd, previousSubnet, cache };
+}
+
+/**
+ * Reads the kernel's state and chooses the underlay.
+ * @param current the one in use, which is kept as long as its interface has its address
+ * @throws {OverlayError} `ERR_INTERFACE_MISSING`, `ERR_KERNEL_FAILED`
+ */
+export async function readUnderlay(
+  options: AgentOptions,
+  current: Underlay | null,
+  ip: IpCommand,
+  signal: AbortSignal,
+): Promise<UnderlayView> {
+  const facts = await readFacts(options, ip, signal);
+  const { underlay, rejected } = keepUnderlay(current, facts) ?? chooseUnderlay(options, facts);
   const underlayPrefixes = facts.addresses
     .filter((one) => one.interfaceIndex === underlay.interfaceIndex)
     .map((one) => Ipv4Prefix.containing(one.address, one.prefixLength));
-  return {
-    options,
-    nodeId,
-    etcd,
-    underlay,
-    rejectedInterfaces: rejected,
-    underlayPrefixes,
-    previousSubnet,
-    cache,
-  };
+  return { underlay, rejectedInterfaces: rejected, underlayPrefixes };
 }
 
 async function readFacts(options: AgentOptions, ip: IpCommand, signal: AbortSignal): Promise<UnderlayFacts> {

@@ -5,22 +5,24 @@ import { hasSameShape, readGuardCounters, readGuardListing } from "./guard-listi
 import type { GuardListing } from "./guard-listing.ts";
 import { guardTableName, planGuard } from "./guard-plan.ts";
 import type { GuardRules } from "./guard-rules.ts";
-import { formatElementChanges, formatRemoval, formatReplacement, structureOf } from "./guard-table.ts";
+import { planReplacement } from "./guard-replacement.ts";
+import { formatElementChanges, formatRemoval, structureOf } from "./guard-table.ts";
 import type { GuardTable } from "./guard-table.ts";
 import type { NftCommand } from "./nft-command.ts";
 
 /** Calls must not overlap, but for `readDrops`. */
 export interface GuardKeeper {
   /**
-   * Makes the table what is wanted, in one transaction; null: none. Trusts what the last call left, so a change of
-   * peers costs as much as differs; what others changed meanwhile is for `audit`, unless it is found in the way. The
-   * first call replaces what an earlier run left. Resolves with the number of transactions that wrote something.
+   * Makes the table what is wanted; null: none. Each packet meets what was wanted before or what is wanted now. Trusts
+   * what the last call left, so a change of peers costs as much as differs; what others changed meanwhile is for `audit`,
+   * unless it is found in the way. The first call replaces what an earlier run left. Resolves with 1 when it wrote
+   * something, else 0.
    * @throws {OverlayError} `ERR_KERNEL_FAILED` with the text of `nft`
    */
   sync(wanted: GuardRules | null, signal: AbortSignal): Promise<number>;
   /**
-   * Compares the table, rules and elements, with what the last `sync` wanted, and repairs it in one transaction.
-   * Resolves with the number of those; before the first `sync` it does nothing.
+   * Compares the table, rules and elements, with what the last `sync` wanted, and repairs it. Resolves with 1 when it
+   * had to, else 0; before the first `sync` it does nothing.
    * @throws {OverlayError} `ERR_KERNEL_FAILED` with the text of `nft`
    */
   audit(signal: AbortSignal): Promise<number>;
@@ -121,7 +123,8 @@ class NftGuardKeeper implements GuardKeeper {
   async #replace(table: GuardTable, signal: AbortSignal): Promise<number> {
     this.#standing = null;
     this.#listedStructure = null;
-    await this.#nft.apply(formatReplacement(table), signal);
+    const present = await this.#list(signal);
+    for (const script of planReplacement(table, present)) await this.#nft.apply(script, signal);
     this.#standing = table;
     const listing = await this.#list(signal);
     if (listing !== null && hasSameShape(listing, table)) this.#listedStructure = listing.structure;

@@ -11,10 +11,24 @@ export interface GuardListing {
   readonly objectCounts: ReadonlyMap<string, number>;
   /** By the name of the set; null where one is of a form that we never write. */
   readonly elements: ReadonlyMap<string, readonly string[]> | null;
+  /** Of the addresses, or prefixes, that each set holds, by its name; null where it is another form than we make. */
+  readonly setForms: ReadonlyMap<string, "plain" | "interval" | null>;
+  /** Names of the chains. */
+  readonly chains: readonly string[];
 }
 
 /** What moves without anybody changing a rule. */
 const UNSTABLE_MEMBERS: ReadonlySet<string> = new Set(["handle", "elem", "packets", "bytes"]);
+/** What every set has; a further one makes it another kind of set. */
+const SET_MEMBERS: ReadonlySet<string> = new Set([
+  "family",
+  "table",
+  "name",
+  "handle",
+  "type",
+  "flags",
+  "elem",
+]);
 
 /** Null when there is no table. */
 export function readGuardListing(json: unknown): GuardListing | null {
@@ -23,20 +37,27 @@ export function readGuardListing(json: unknown): GuardListing | null {
   const structure: unknown[] = [];
   const objectCounts = new Map<string, number>();
   const elements = new Map<string, readonly string[]>();
+  const setForms = new Map<string, ReturnType<typeof readSetForm>>();
+  const chains: string[] = [];
   let hasForeignElement = false;
   for (const [kind, object] of objects) {
     structure.push([kind, stableMembers(object)]);
     const key = `${kind} ${textOf(object, "chain") ?? ""}`;
     objectCounts.set(key, (objectCounts.get(key) ?? 0) + 1);
+    const name = textOf(object, "name") ?? "";
+    if (kind === "chain") chains.push(name);
     if (kind !== "set") continue;
+    setForms.set(name, readSetForm(object));
     const held = readElements(object.elem);
     if (held === null) hasForeignElement = true;
-    else elements.set(textOf(object, "name") ?? "", held);
+    else elements.set(name, held);
   }
   return {
     structure: JSON.stringify(structure),
     objectCounts,
     elements: hasForeignElement ? null : elements,
+    setForms,
+    chains,
   };
 }
 
@@ -77,6 +98,12 @@ function objectsOf(json: unknown): [string, JsonRecord][] {
 
 function stableMembers(object: JsonRecord): [string, unknown][] {
   return Object.entries(object).filter(([member]) => !UNSTABLE_MEMBERS.has(member));
+}
+
+function readSetForm(set: JsonRecord): "plain" | "interval" | null {
+  if (set.type !== "ipv4_addr" || Object.keys(set).some((member) => !SET_MEMBERS.has(member))) return null;
+  if (set.flags === undefined) return "plain";
+  return JSON.stringify(set.flags) === '["interval"]' ? "interval" : null;
 }
 
 function readElements(elem: unknown): string[] | null {

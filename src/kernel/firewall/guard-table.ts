@@ -25,13 +25,26 @@ export interface GuardTable {
 }
 
 /**
- * Puts the table in the place of whatever has its name. The kernel takes a script as one transaction, so each packet
- * meets the old table or the new one.
+ * Puts the table in the place of whatever has its name, in one transaction. For a moment at its end packets meet the new
+ * rules, and find none of the prefixes that a new set holds: `planReplacement` does without that where it can.
  */
 export function formatReplacement(table: GuardTable): string {
-  const counters = table.counters.map((name) => `counter ${name} { }`);
-  const body = [...counters, ...table.sets.map(formatSet), ...table.chains.map(formatChain)];
-  return `${formatRemoval(table.name)}table ip ${table.name} {\n${body.join("\n")}\n}\n`;
+  return `${formatRemoval(table.name)}${formatTable(table, [...setLines(table), ...table.chains.map(formatChain)])}`;
+}
+
+/** Makes counters and sets of a table that is not there, and no rule that asks them. */
+export function formatSets(table: GuardTable): string {
+  return formatTable(table, setLines(table));
+}
+
+/**
+ * Puts the chains in the place of those that are there, by name; counters and sets stay.
+ * @param present some of the table's own
+ */
+export function formatChains(table: GuardTable, present: readonly string[]): string {
+  const removals = present.map((name) => `delete chain ip ${table.name} ${name}\n`);
+  const flush = present.length === 0 ? "" : `flush table ip ${table.name}\n`; // its rules: chains that lead to one keep it
+  return `${flush}${removals.join("")}${formatTable(table, table.chains.map(formatChain))}`;
 }
 
 /** Takes the table away, whether it is there or not. */
@@ -67,6 +80,14 @@ function formatElements(command: string, all: readonly string[], others: readonl
   const known = new Set(others);
   const elements = all.filter((element) => !known.has(element));
   return elements.length === 0 ? "" : `${command} { ${elements.join(", ")} }\n`;
+}
+
+function formatTable({ name }: GuardTable, body: readonly string[]): string {
+  return `table ip ${name} {\n${body.join("\n")}\n}\n`;
+}
+
+function setLines({ counters, sets }: GuardTable): string[] {
+  return [...counters.map((name) => `counter ${name} { }`), ...sets.map(formatSet)];
 }
 
 function formatSet({ name, isInterval, elements }: GuardSet): string {

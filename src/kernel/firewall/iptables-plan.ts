@@ -71,12 +71,11 @@ function repairOf(
 ): string[] {
   const present = rules.filter((rule) => rule.startsWith(`-A ${chain.name} `));
   const isSame = isThere && present.join("\n") === wanted.join("\n");
-  const jumps = jumpsTo(chain, rules);
-  const kept = jumps.indexOf(chain.jump);
+  const jumps = rules.filter((rule) => rule === chain.jump); // another one is somebody's own
   return [
     ...(isSame ? [] : [emptied(chain), ...wanted]),
-    ...jumps.filter((_, i) => i !== kept).map(deletion),
-    ...(kept === -1 ? [chain.jump] : []),
+    ...jumps.slice(1).map(deletion),
+    ...(jumps.length === 0 ? [chain.jump] : []),
   ];
 }
 

@@ -109,6 +109,10 @@ class EtcdRegistry implements Registry {
     }
   }
 
+  reconnect(): void {
+    this.#session.reconnect();
+  }
+
   close(): Promise<void> {
     return this.#session.close();
   }

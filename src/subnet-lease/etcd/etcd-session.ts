@@ -96,6 +96,13 @@ export class EtcdSession {
     );
   }
 
+  /** From now on a call gets a new connection, and what is under way fails: the way to etcd has changed. */
+  reconnect(): void {
+    if (this.#slot === null) return;
+    const reason = "Cannot go on: the connection is given up, the way to etcd has changed";
+    this.giveUp(this.#slot, new OverlayError("ERR_REGISTRY_UNAVAILABLE", reason));
+  }
+
   /** Ends what is under way; every later call fails. */
   async close(): Promise<void> {
     this.#closing.abort(closedError("go on"));

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { loadAgentConfig } from "../../../src/agent/config.ts";
 import type { AgentConfig, Environment } from "../../../src/agent/config.ts";
 import { AGENT_OPTION_LIST } from "../../../src/agent/options/agent-options.ts";
-import { describeOptions, flagsWithoutEffect } from "../../../src/agent/options/check-options.ts";
+import { describeOptions } from "../../../src/agent/options/check-options.ts";
 import { normalizeGoFlags } from "../../../src/agent/options/go-flags.ts";
 import { showFallback } from "../../../src/cli/agent.ts";
 import { Ipv4Address } from "../../../src/net/ipv4.ts";
@@ -148,7 +148,7 @@ describe("loadAgentConfig", () => {
     ["--queues=17", /"17" is not 1 to 16$/],
     ["--queues=auto", /"auto" is not 1 to 16$/],
     ["--offload=on", /"on" is not one of auto, off/],
-    ["--udp-source-port=8285", /"8285" is not one of fixed, flow-hash/],
+    ["--udp-source-port=8285", /"8285" is not one of auto, fixed, flow-hash/],
     ["--run-dir=", /"" is not a path/],
   ])("refuses %s, naming the value and what is valid", (arg, message) => {
     expect(() => load([arg])).toThrow(message);
@@ -161,10 +161,11 @@ describe("loadAgentConfig", () => {
 
   it("leaves the data path to the agent unless told, by flag or variable", () => {
     expect(load([]).options).toMatchObject({
+      datapath: "user",
       engine: "auto",
       queues: null,
       offload: "auto",
-      udpSourcePort: "fixed",
+      udpSourcePort: "auto",
     });
     expect(load(["--engine=native", "--queues=16", "--offload=off"]).options).toMatchObject({
       engine: "native",
@@ -183,7 +184,6 @@ describe("loadAgentConfig", () => {
     const environment = { FLANNELD_ETCD_PREFIX: "/variable" };
     expect(load([], environment).options.etcdPrefix).toBe("/variable");
     expect(load(["--etcd-prefix=/flag"], environment).options.etcdPrefix).toBe("/flag");
-    expect(load([], environment).given).toEqual(new Set(["etcdPrefix"]));
   });
 
   it("takes an empty variable as not set", () => {
@@ -270,17 +270,5 @@ describe("describeOptions", () => {
       "etcd-username": "u",
       "iface-regex": ["eth."],
     });
-  });
-});
-
-describe("flagsWithoutEffect", () => {
-  it("names firewall flags that were switched on by hand", () => {
-    const { options, given } = load(["--ip-masq", "--iptables-forward-rules"]);
-    expect(flagsWithoutEffect(options, given)).toEqual(["--ip-masq", "--iptables-forward-rules"]);
-  });
-
-  it("is silent about defaults and about flags that are off", () => {
-    const { options, given } = load(["--ip-masq=false", "--etcd-prefix=/x"]);
-    expect(flagsWithoutEffect(options, given)).toEqual([]);
   });
 });

@@ -15,7 +15,10 @@ const context = (interfaceIp: string, publicIp: string): BackendContext => ({
   },
   options: { Type: "udp" },
   sourceCheck: "strict",
-  datapath: { engine: "dgram", queues: null, offload: "auto", sourcePort: "fixed" },
+  carrier: "user",
+  datapath: { engine: "dgram", queues: null, offload: "auto", sourcePort: null },
+  nodeId: "node-1",
+  formerNetwork: null,
   log: pino({ level: "silent" }),
 });
 const CONTEXT = context("192.0.2.1", "192.0.2.1");
@@ -30,16 +33,28 @@ describe("createBackend", () => {
     await backend.close();
   });
 
+  it.each<[string, Partial<BackendContext>, object]>([
+    ["vxlan", {}, { type: "vxlan", overheadBytes: 50, overlayMtu: 1450, engineName: "dgram" }],
+    [
+      "VXLAN",
+      { carrier: "kernel" },
+      { type: "vxlan", overheadBytes: 50, overlayMtu: 1450, engineName: null },
+    ],
+    ["host-gw", {}, { type: "host-gw", overheadBytes: 0, overlayMtu: 1500, engineName: null }],
+    ["Alloc", {}, { type: "alloc", engineName: null }],
+  ])("makes the backend of type %s with %j", async (type, differences, properties) => {
+    expect(await createBackend(type, { ...CONTEXT, ...differences })).toMatchObject(properties);
+  });
+
   it.each([
-    ["", "Cannot choose a backend: Backend in the network config has no Type, supported: udp"],
-    ["vxlan", `Cannot choose a backend: no support yet for flannel's type "vxlan", supported: udp`],
-    ["Host-GW", `Cannot choose a backend: no support yet for flannel's type "Host-GW", supported: udp`],
-    ["vxlna\n", `Cannot choose a backend: unknown type "vxlna\\u000a", supported: udp`],
-    ["__proto__", `Cannot choose a backend: unknown type "__proto__", supported: udp`],
-  ])("refuses type %j", async (type, message) => {
+    ["", "Backend in the network config has no Type"],
+    ["WireGuard", `no support yet for flannel's type "WireGuard"`],
+    ["vxlna\n", `unknown type "vxlna\\u000a"`],
+    ["__proto__", `unknown type "__proto__"`],
+  ])("refuses type %j", async (type, reason) => {
     await expect(createBackend(type, CONTEXT)).rejects.toMatchObject({
       code: "ERR_BACKEND_UNKNOWN",
-      message,
+      message: `Cannot choose a backend: ${reason}, supported: udp, vxlan, host-gw, alloc`,
     });
   });
 

@@ -69,6 +69,15 @@ describe("chooseEngine", () => {
     });
   });
 
+  it("leaves the source port to the backend where nothing was asked for and the engine can do either", async () => {
+    const { log, lines } = recordLog();
+    const { sources } = hostWith(2, null);
+    const wanted = { ...AUTO, sourcePort: null };
+    expect((await chooseEngine(wanted, log, sources)).sourcePort).toBeNull();
+    expect((await chooseEngine({ ...wanted, engine: "dgram" }, log, sources)).sourcePort).toBe("fixed");
+    expect(lines).toEqual([]);
+  });
+
   it("falls back to dgram with one warning that says why and what to run", async () => {
     const { sources, loaded } = hostWith(8, MISSING);
     const { log, lines } = recordLog();

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createIpCommand } from "../../../src/kernel/ip-command.ts";
+import { createIpCommand, isMissingDevice } from "../../../src/kernel/ip-command.ts";
 import type { OverlayError } from "../../../src/net/overlay-error.ts";
 
 const NO_ABORT = new AbortController().signal;
@@ -57,8 +57,51 @@ describe("createIpCommand", () => {
     );
   });
 
+  it("tells that the device is missing, and which", async () => {
+    const err = await failureOf(createIpCommand().read(["link", "show", "dev", "twill-none"], NO_ABORT));
+    expect([isMissingDevice(err, "twill-none"), isMissingDevice(err, "eth0")]).toEqual([true, false]);
+    const other = await failureOf(createIpCommand().read(["neigh", "show", "dev", "twill-none-1"], NO_ABORT));
+    expect(isMissingDevice(other, "twill-none-1")).toBe(true);
+    const usage = await failureOf(createIpCommand().read(["link", "show", "twill", "none"], NO_ABORT));
+    expect(isMissingDevice(usage, "twill")).toBe(false);
+  });
+
+  it("reads a batch from the real ip, leaving out what failed", async () => {
+    const show = (name: string): string[] => ["link", "show", "dev", name];
+    const answers = await createIpCommand().readBatch(
+      [show("lo"), show("twill-none"), ["route", "get", "127.0.0.1"]],
+      NO_ABORT,
+    );
+    expect(answers).toMatchObject([[{ ifname: "lo" }], [{ dst: "127.0.0.1", dev: "lo" }]]);
+    expect(await createIpCommand().readBatch([show("twill-none")], NO_ABORT)).toEqual([]);
+  });
+
+  it("rejects a batch that ip itself gave up", async () => {
+    const err = await failureOf(createIpCommand().readBatch([["route", "get", "nowhere"]], NO_ABORT));
+    expect(err.message).toMatch(/^Cannot read the network configuration: ip -j -batch: Error: .*"nowhere"/);
+  });
+
+  it("rejects a batch with a document that was cut off", async () => {
+    await withProgram(`printf '[{"dst":"192.0.2.1"}]\\n[{"dst":\\n'`, async (program) => {
+      const err = await failureOf(
+        createIpCommand({ program, deadlineMs: 5_000 }).readBatch([["route", "get", "192.0.2.1"]], NO_ABORT),
+      );
+      expect(err.message).toContain("Cannot read the output of ip -j -batch: it is not JSON");
+    });
+  });
+
+  it("reads an alias with control characters, which ip prints as they are", async () => {
+    await withProgram(`printf '[{"ifalias":"a\\001b"}]\\n'`, async (program) => {
+      const ip = createIpCommand({ program, deadlineMs: 5_000 });
+      expect(await ip.read(["link"], NO_ABORT)).toEqual([{ ifalias: "a b" }]);
+      expect(await ip.readBatch([["link"]], NO_ABORT)).toEqual([[{ ifalias: "a b" }]]);
+    });
+  });
+
   it("starts no process for an empty batch", async () => {
-    await createIpCommand({ program: "/nowhere/ip", deadlineMs: 1_000 }).apply([], NO_ABORT);
+    const ip = createIpCommand({ program: "/nowhere/ip", deadlineMs: 1_000 });
+    await ip.apply([], NO_ABORT);
+    expect(await ip.readBatch([], NO_ABORT)).toEqual([]);
   });
 
   it("says what to install when there is no ip", async () => {

@@ -2,10 +2,14 @@ import { describe, expect, it } from "vitest";
 import {
   BLACKHOLE_METRIC,
   OWN_ROUTE_PROTOCOL,
+  gatewayRoute,
+  onlinkRoute,
   parseDefaultRoutes,
   parseRoutes,
+  placeOf,
   planRoutes,
   readOwnRoutes,
+  routeCommand,
   routeTo,
 } from "../../../src/kernel/routes.ts";
 import type { Route } from "../../../src/kernel/routes.ts";
@@ -35,6 +39,7 @@ const OVERLAY: Route = {
   kind: "unicast",
   interfaceName: "flannel0",
   gateway: null,
+  isOnlink: false,
   metric: 0,
   protocol: OWN_ROUTE_PROTOCOL,
 };
@@ -48,11 +53,18 @@ describe("parseRoutes", () => {
         destination: prefixOf("0.0.0.0/0"),
         interfaceName: "v0",
         gateway: addressOf("192.0.2.2"),
+        isOnlink: false,
         protocol: 3,
       },
       OVERLAY,
       BLACKHOLE,
-      { ...OVERLAY, destination: prefixOf("198.51.100.2/32"), interfaceName: "v0", protocol: 2 },
+      {
+        ...OVERLAY,
+        destination: prefixOf("198.51.100.2/32"),
+        interfaceName: "v0",
+        protocol: 2,
+        hasExtras: true,
+      },
       {
         ...OVERLAY,
         kind: "other",
@@ -64,6 +76,58 @@ describe("parseRoutes", () => {
   });
 });
 
+/** From `ip -j -N -4 route show root 10.244.0.0/16`: what nobody of us makes. */
+const STRANGE_ROUTES = JSON.parse(`[
+  {"dst":"10.244.2.0/24","gateway":"10.244.2.0","dev":"flannel.1","protocol":"84","flags":["onlink","linkdown"]},
+  {"dst":"10.244.5.0/24","flags":["linkdown"],"nexthops":[{"gateway":"192.0.2.3","dev":"u0","weight":1,"flags":[]},
+    {"gateway":"192.0.2.4","dev":"u0","weight":1,"flags":[]}]},
+  {"dst":"10.244.6.0/24","tos":"0x10","gateway":"192.0.2.3","dev":"u0","flags":[],"metrics":[{"mtu":1400}]},
+  {"dst":"10.244.23.0/24","nhid":5,"gateway":"192.0.2.3","dev":"u0","flags":[]}
+]`) as unknown;
+
+describe("parseRoutes of strange routes", () => {
+  it("marks what is for one type of service, and what says more than we know", () => {
+    const route = { ...OVERLAY, protocol: 3, interfaceName: "u0", gateway: addressOf("192.0.2.3") };
+    const extras = { hasExtras: true };
+    expect(parseRoutes(STRANGE_ROUTES)).toEqual([
+      onlinkRoute(prefixOf("10.244.2.0/24"), "flannel.1"),
+      { ...route, destination: prefixOf("10.244.5.0/24"), interfaceName: null, gateway: null, ...extras },
+      { ...route, destination: prefixOf("10.244.6.0/24"), tos: "0x10", ...extras },
+      { ...route, destination: prefixOf("10.244.23.0/24"), ...extras },
+    ]);
+  });
+});
+
+describe("placeOf", () => {
+  it("is the same for two routes that the kernel cannot hold both by add", () => {
+    const other: Route = { ...OVERLAY, interfaceName: "v0", protocol: 3, isOnlink: true, hasExtras: true };
+    expect(placeOf(other)).toBe(placeOf(OVERLAY));
+    expect(placeOf({ ...OVERLAY, metric: 1 })).not.toBe(placeOf(OVERLAY));
+    expect(placeOf({ ...OVERLAY, tos: "0x10" })).not.toBe(placeOf(OVERLAY));
+    expect(placeOf({ ...OVERLAY, destination: prefixOf("10.244.0.0/17") })).not.toBe(placeOf(OVERLAY));
+  });
+});
+
+describe("routeCommand", () => {
+  const write = (verb: "add" | "replace" | "del", route: Route): string =>
+    routeCommand(verb, route).join(" ");
+
+  it("spells a peer's routes as flannel does, with our number", () => {
+    const subnet = prefixOf("10.244.2.0/24");
+    expect(write("add", onlinkRoute(subnet, "flannel.1"))).toBe(
+      "route add unicast 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink scope global proto 84 metric 0",
+    );
+    expect(write("replace", gatewayRoute(subnet, addressOf("192.0.2.2"), "eth0"))).toBe(
+      "route replace unicast 10.244.2.0/24 via 192.0.2.2 dev eth0 scope global proto 84 metric 0",
+    );
+  });
+
+  it("names exactly what it removes", () => {
+    const strange: Route = { ...OVERLAY, kind: "other", interfaceName: null, tos: "0x10", protocol: 3 };
+    expect(write("del", strange)).toBe("route del 10.244.0.0/16 tos 0x10 proto 3 metric 0");
+  });
+});
+
 describe("readOwnRoutes", () => {
   it("knows whose routes it asked for, though ip does not print it then", async () => {
     const asked: (readonly string[])[] = [];
@@ -72,6 +136,7 @@ describe("readOwnRoutes", () => {
         asked.push(args);
         return Promise.resolve(JSON.parse('[{"dst":"10.244.0.0/16","dev":"flannel0","flags":[]}]'));
       },
+      readBatch: () => Promise.resolve([]),
       apply: () => Promise.resolve(),
     };
     expect(await readOwnRoutes(ip, new AbortController().signal)).toEqual([OVERLAY]);
@@ -92,7 +157,11 @@ describe("parseDefaultRoutes", () => {
 describe("routeTo", () => {
   const answer = (json: string): Promise<{ interfaceName: string; source: Ipv4Address }> =>
     routeTo(
-      { read: () => Promise.resolve(JSON.parse(json)), apply: () => Promise.resolve() },
+      {
+        read: () => Promise.resolve(JSON.parse(json)),
+        readBatch: () => Promise.resolve([]),
+        apply: () => Promise.resolve(),
+      },
       addressOf("203.0.113.5"),
       new AbortController().signal,
     );
@@ -131,10 +200,16 @@ describe("planRoutes", () => {
   it.each<[string, Partial<Route>]>([
     ["another device", { interfaceName: "v0" }],
     ["a gateway", { gateway: addressOf("192.0.2.2") }],
+    ["a gateway that is taken to be on the link", { isOnlink: true }],
     ["another protocol", { protocol: 3 }],
+    ["an MTU of its own", { hasExtras: true }],
     ["another kind", { kind: "blackhole", interfaceName: null }],
   ])("replaces in place a route with %s, and does not remove it first", (_what, difference) => {
     expect(plan([OVERLAY], [{ ...OVERLAY, ...difference }])).toEqual([make]);
+  });
+
+  it("takes a route for one type of service for another one", () => {
+    expect(plan([OVERLAY], [{ ...OVERLAY, tos: "0x10" }], () => false)).toEqual([make]);
   });
 
   it("removes what is not wanted, after the rest is made, and only where it may", () => {

@@ -19,6 +19,8 @@ export const place: PeerPlace = {
   network: prefixOf("10.244.0.0/16"),
   underlayPrefixes: [prefixOf("192.0.2.0/24")],
   backendType: "udp",
+  identityOf: () => "",
+  ownIdentity: "",
 };
 
 export interface LeaseFacts {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
 import { findFault, isCarriedBy } from "../../../src/peers/peer-rules.ts";
 import { findInvalidPeer, MAX_PEERS } from "../../../src/peers/peer-set.ts";
+import type { PeerPlace } from "../../../src/peers/peer-rules.ts";
 import { selectPeers } from "../../../src/peers/select-peers.ts";
 import type { PeerSelection, RejectReason } from "../../../src/peers/select-peers.ts";
 import type { SubnetLease } from "../../../src/subnet-lease/lease.ts";
@@ -18,6 +19,46 @@ function reasons({ rejected }: PeerSelection): string[] {
 }
 
 const GOOD = lease("10.244.1.0/24", "192.0.2.11");
+
+/** A backend whose nodes are known by a text in their data, as vxlan's are by their MAC. */
+const vxlanPlace: PeerPlace = {
+  ...place,
+  backendType: "vxlan",
+  identityOf: ({ data }) => (typeof data === "string" ? data : null),
+  ownIdentity: "02:00:00:00:00:01",
+};
+
+describe("selectPeers with data that must differ", () => {
+  const vxlan = (third: number, data: string | null, createRevision = third): SubnetLease =>
+    lease(`10.244.${third}.0/24`, `192.0.2.${100 + third}`, { type: "vxlan", data, createRevision });
+
+  it("leaves out who has the data of an older lease, in whatever order they come", () => {
+    const leases = [vxlan(4, "02:00:00:00:00:04", 9), vxlan(5, "02:00:00:00:00:04", 8)];
+    for (const order of [leases, leases.toReversed()]) {
+      const selection = selectPeers(view(order), self, vxlanPlace);
+      expect(show(selection.peers)).toEqual(["10.244.5.0/24 via 192.0.2.105"]);
+      expect(reasons(selection)).toEqual(["10.244.4.0/24 same-backend-data-as-older-lease"]);
+    }
+  });
+
+  it("leaves out who has no usable data, and who has ours", () => {
+    const selection = selectPeers(
+      view([vxlan(4, null), vxlan(5, "02:00:00:00:00:01"), vxlan(6, "02:00:00:00:00:06")]),
+      self,
+      vxlanPlace,
+    );
+    expect(show(selection.peers)).toEqual(["10.244.6.0/24 via 192.0.2.106"]);
+    expect(reasons(selection)).toEqual([
+      "10.244.4.0/24 backend-data-invalid",
+      "10.244.5.0/24 backend-data-own",
+    ]);
+  });
+
+  it("does not judge the data of another backend", () => {
+    const selection = selectPeers(view([lease("10.244.4.0/24", "192.0.2.104")]), self, vxlanPlace);
+    expect(reasons(selection)).toEqual(["10.244.4.0/24 other-backend"]);
+  });
+});
 
 describe("selectPeers", () => {
   it("takes the leases of flannel and twill nodes, in the order of their subnets", () => {

@@ -26,6 +26,13 @@ function refusalOf(read: () => unknown): string {
 }
 
 describe("parseNetworkConfig", () => {
+  it("reads whether nftables makes the firewall rules, which iptables does unless told", () => {
+    const read = (members: string): boolean =>
+      parseNetworkConfig(`{"Network":"10.3.0.0/16"${members}}`).usesNftables;
+    expect(read("")).toBe(false);
+    expect(read(`,"enablenftables":true`)).toBe(true);
+  });
+
   it("fills in flannel's defaults, whatever the case of the names (C1)", () => {
     expect(rangeOf(`{"network":"10.3.0.0/16"}`)).toBe("10.3.0.0/16 /24 10.3.1.0 10.3.255.0");
   });
@@ -150,6 +157,11 @@ describe("parseNetworkConfig", () => {
       "SubnetMin above SubnetMax",
       `{"Network":"10.3.0.0/16","SubnetMin":"10.3.9.0","SubnetMax":"10.3.8.0"}`,
       /SubnetMin 10.3.9.0 is above SubnetMax 10.3.8.0; swap them/,
+    ],
+    [
+      "text for EnableNFTables",
+      `{"Network":"10.3.0.0/16","EnableNFTables":"yes"}`,
+      /EnableNFTables "yes" is neither true nor false/,
     ],
     [
       "text for EnableIPv6",

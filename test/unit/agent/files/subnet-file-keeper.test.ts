@@ -53,6 +53,15 @@ describe("SubnetFileKeeper", () => {
     expect(outcomes).toEqual([NOT_WRITTEN_YET, null, NOT_WRITTEN_YET, null]);
   });
 
+  it("is done when what is there is wanted again before another text was written", async () => {
+    keeper.want("A=1\n");
+    await eventually(() => outcomes.at(-1) === null);
+    keeper.want("A=2\n");
+    keeper.want("A=1\n");
+    await eventually(() => outcomes.length > 3 && outcomes.at(-1) === null);
+    expect(await readFile(path, "utf8")).toBe("A=1\n");
+  });
+
   it("does nothing when the same is wanted again", async () => {
     keeper.want("A=1\n");
     await eventually(() => outcomes.at(-1) === null);

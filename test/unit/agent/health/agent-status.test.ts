@@ -26,6 +26,16 @@ const PEER = {
   nodeId: "ff",
 };
 
+/** Stands where nftables and iptables are. */
+const NO_FIREWALL = {
+  rules: { keep: () => Promise.resolve(0) },
+  guard: {
+    sync: () => Promise.resolve(0),
+    audit: () => Promise.resolve(0),
+    readDrops: () => Promise.resolve({}),
+  },
+};
+
 describe("describeAgent", () => {
   let clock: FakeClock;
   let registry: MemoryRegistry;
@@ -58,6 +68,8 @@ describe("describeAgent", () => {
       {
         plan,
         nodeId: NODE_ID,
+        formerNetwork: null,
+        firewallKeepers: () => NO_FIREWALL,
         registry,
         clock,
         random: () => 0,

@@ -44,10 +44,11 @@ describe("NodeReadiness", () => {
     readiness.onLease(held(SUBNET));
     contact(true);
     forward(SUBNET);
+    readiness.onFirewall();
     readiness.onSubnetFile(null);
   }
 
-  it("comes after config, lease, first complete sync and subnet file, and says what is missing", () => {
+  it("comes after config, lease, first complete sync, firewall and subnet file, and says what is missing", () => {
     expect(readiness.reason).toBe("Waiting for the network config: etcd has not answered yet");
     readiness.onConfig();
     expect(readiness.reason).toBe("Leasing a subnet and reading the leases of the others");
@@ -56,6 +57,8 @@ describe("NodeReadiness", () => {
     forward(SUBNET, { isComplete: false });
     expect(readiness.reason).toBe("Leasing a subnet and reading the leases of the others");
     forward(SUBNET);
+    expect(readiness.reason).toBe("Firewall rules are not made yet");
+    readiness.onFirewall();
     expect(readiness.reason).toBe("The subnet file is not written yet");
     readiness.onSubnetFile(null);
     expect(readiness.reason).toBeNull();
@@ -77,6 +80,7 @@ describe("NodeReadiness", () => {
     readiness.onConfig();
     readiness.onLease({ kind: "cached", subnet: SUBNET });
     forward(SUBNET);
+    readiness.onFirewall();
     readiness.onSubnetFile(null);
     expect(readiness.reason).toBe("etcd has not confirmed the subnet of the last run yet");
     readiness.onLease(held(SUBNET));
@@ -142,6 +146,7 @@ describe("NodeReadiness", () => {
     const before = changes.length;
     readiness.onSubnetFile("full");
     readiness.onSubnetFile("full");
+    readiness.onFirewall();
     readiness.onSubnetFile(null);
     expect(changes.slice(before)).toEqual(["full", null]);
   });

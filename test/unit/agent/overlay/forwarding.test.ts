@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Forwarding, RESYNC_EVERY_MS } from "../../../../src/agent/overlay/forwarding.ts";
+
+import { AUDIT_EVERY_MS, Forwarding } from "../../../../src/agent/overlay/forwarding.ts";
 import type { ForwardingOutcome } from "../../../../src/agent/overlay/forwarding.ts";
 import { Ipv4Address, Ipv4Prefix } from "../../../../src/net/ipv4.ts";
 import { OverlayError } from "../../../../src/net/overlay-error.ts";
@@ -58,12 +59,29 @@ describe("Forwarding", () => {
     expect(outcomes).toEqual([{ problem: null, subnet: SUBNET_A, peers: [peer(7)] }]);
   });
 
-  it("does not repeat at once what the start has done", async () => {
+  it("repeats nothing of what the start has done, and audits it at once and then every 30 s", async () => {
+    forwarding.wantSubnet(SUBNET_A);
+    forwarding.wantPeers([]);
+    await forwarding.apply(stop.signal);
+    await start();
+    expect(backend.calls).toEqual(["open 10.244.1.0/24", "sync ", "audit"]);
+    expect(clock.nextWakeMs).toBe(AUDIT_EVERY_MS);
+    expect(AUDIT_EVERY_MS).toBe(30_000);
+    await clock.advance(AUDIT_EVERY_MS);
+    expect(backend.calls.slice(3)).toEqual(["audit"]);
+  });
+
+  it("leaves what an earlier run left until the peers are known", async () => {
     forwarding.wantSubnet(SUBNET_A);
     await forwarding.apply(stop.signal);
     await start();
-    expect(backend.calls).toEqual(["open 10.244.1.0/24", "sync "]);
-    expect(clock.nextWakeMs).toBe(RESYNC_EVERY_MS);
+    forwarding.doubt();
+    await clock.advance(2 * AUDIT_EVERY_MS);
+    expect(backend.calls).toEqual(["open 10.244.1.0/24"]);
+    expect(outcomes).toEqual([{ problem: null, subnet: SUBNET_A, peers: null }]);
+    forwarding.wantPeers([peer(7)]);
+    await clock.advance(0);
+    expect(backend.calls.slice(1)).toEqual(["sync 10.244.7.0/24", "audit"]);
   });
 
   it("does nothing without a subnet", async () => {
@@ -81,6 +99,7 @@ describe("Forwarding", () => {
 
   it("brings the newest peers, one sync at a time", async () => {
     forwarding.wantSubnet(SUBNET_A);
+    forwarding.wantPeers([]);
     await start();
     let openGate = (): void => undefined;
     backend.gate = new Promise((resolve) => (openGate = resolve));
@@ -91,33 +110,97 @@ describe("Forwarding", () => {
     backend.gate = null;
     openGate();
     await clock.advance(0);
-    expect(backend.calls.slice(2)).toEqual(["sync 10.244.7.0/24", "sync 10.244.8.0/24"]);
+    expect(backend.calls.slice(3)).toEqual(["sync 10.244.7.0/24", "sync 10.244.8.0/24"]);
     expect(backend.mostRunning).toBe(1);
   });
 
-  it("syncs again without a cause every 30 s", async () => {
-    forwarding.wantSubnet(SUBNET_A);
-    await start();
-    const before = backend.calls.length;
-    await clock.advance(RESYNC_EVERY_MS - 1);
-    expect(backend.calls.length).toBe(before);
-    await clock.advance(1);
-    expect(backend.calls.length).toBe(before + 1);
-    expect(RESYNC_EVERY_MS).toBe(30_000);
+  describe("when something has changed in the kernel", () => {
+    beforeEach(async () => {
+      forwarding.wantSubnet(SUBNET_A);
+      forwarding.wantPeers([]);
+      await start();
+      await clock.advance(10_000);
+      backend.calls.length = 0;
+    });
+
+    it("audits once for all the changes of 50 ms", async () => {
+      forwarding.doubt();
+      await clock.advance(49);
+      forwarding.doubt();
+      expect(backend.calls).toEqual([]);
+      await clock.advance(1);
+      expect(backend.calls).toEqual(["audit"]);
+      await clock.advance(10_000);
+      expect(backend.calls).toEqual(["audit"]);
+    });
+
+    it("repairs no more often than once a second, however often somebody undoes it", async () => {
+      backend.repairs = 1;
+      for (let i = 0; i < 1000; i++) {
+        forwarding.doubt();
+        await clock.advance(10);
+      }
+      expect(backend.calls.length).toBeGreaterThanOrEqual(9);
+      expect(backend.calls.length).toBeLessThanOrEqual(11);
+    });
+
+    it("looks at what came while it wrote itself only after a while", async () => {
+      let openGate = (): void => undefined;
+      backend.gate = new Promise((resolve) => (openGate = resolve));
+      forwarding.wantPeers([peer(7)]);
+      await clock.advance(0);
+      forwarding.doubt();
+      backend.gate = null;
+      openGate();
+      await clock.advance(29);
+      forwarding.doubt();
+      await clock.advance(4_900);
+      expect(backend.calls).toEqual(["sync 10.244.7.0/24"]);
+      await clock.advance(100);
+      expect(backend.calls).toEqual(["sync 10.244.7.0/24", "audit"]);
+    });
+
+    it("retries a failure sooner for it, and audits with the retry", async () => {
+      backend.failure = new Error("no buffer");
+      forwarding.wantPeers([peer(7)]);
+      await clock.advance(10_000);
+      backend.failure = null;
+      backend.calls.length = 0;
+      forwarding.doubt();
+      await clock.advance(249);
+      expect(backend.calls).toEqual([]);
+      await clock.advance(1);
+      expect(backend.calls).toEqual(["sync 10.244.7.0/24", "audit"]);
+    });
+
+    it("does not retry a failure sooner for what the failing attempt itself has changed", async () => {
+      backend.failure = new Error("no buffer");
+      forwarding.wantPeers([peer(7)]);
+      await clock.advance(0);
+      backend.failure = null;
+      forwarding.doubt();
+      await clock.advance(249);
+      expect(backend.calls).toEqual(["sync 10.244.7.0/24"]);
+      await clock.advance(1);
+      expect(backend.calls).toEqual(["sync 10.244.7.0/24", "sync 10.244.7.0/24", "audit"]);
+    });
   });
 
-  it("closes and opens again when the subnet changes, and only closes when it is lost", async () => {
+  it("takes its peers away in the kernel before it closes, when the subnet changes or is lost", async () => {
     forwarding.wantSubnet(SUBNET_A);
+    forwarding.wantPeers([peer(7)]);
     await start();
     forwarding.wantSubnet(SUBNET_B);
     await clock.advance(0);
     forwarding.wantSubnet(null);
     await clock.advance(0);
-    expect(backend.calls).toEqual([
+    expect(backend.calls.filter((call) => call !== "audit")).toEqual([
       "open 10.244.1.0/24",
+      "sync 10.244.7.0/24",
       "sync ",
       "close",
       "open 10.244.2.0/24",
+      "sync 10.244.7.0/24",
       "sync ",
       "close",
     ]);
@@ -143,16 +226,35 @@ describe("Forwarding", () => {
     await clock.advance(5000);
     expect(outcomes.at(-1)?.problem).toBeNull();
     expect(recorded.lines.at(-1)?.msg).toBe("Forwarding is up to date again");
-    expect(clock.nextWakeMs).toBe(RESYNC_EVERY_MS);
+    expect(clock.nextWakeMs).toBe(AUDIT_EVERY_MS);
   });
 
-  it("tries a new wish at once although an old one failed", async () => {
+  it("tries a new wish sooner than the retry of an old one that failed, but not at every wish", async () => {
     backend.failure = new Error("no buffer");
     forwarding.wantSubnet(SUBNET_A);
     await start();
+    await clock.advance(10_000);
+    backend.calls.length = 0;
+    for (let i = 1; i <= 10; i++) {
+      forwarding.wantPeers([peer(i)]);
+      await clock.advance(100);
+    }
+    expect(backend.calls.filter((call) => call.startsWith("open")).length).toBeLessThanOrEqual(4);
     backend.failure = null;
     forwarding.wantPeers([peer(7)]);
-    await clock.advance(0);
+    await clock.advance(250);
     expect(outcomes.at(-1)).toEqual({ problem: null, subnet: SUBNET_A, peers: [peer(7)] });
+  });
+
+  it("tells of an outcome again when an audit repaired something, and only then", async () => {
+    forwarding.wantSubnet(SUBNET_A);
+    forwarding.wantPeers([peer(7)]);
+    await start();
+    outcomes.length = 0;
+    await clock.advance(AUDIT_EVERY_MS);
+    expect(outcomes).toEqual([]);
+    backend.repairs = 2;
+    await clock.advance(AUDIT_EVERY_MS);
+    expect(outcomes).toEqual([{ problem: null, subnet: SUBNET_A, peers: [peer(7)] }]);
   });
 });

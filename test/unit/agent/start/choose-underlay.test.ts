@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chooseUnderlay } from "../../../../src/agent/start/choose-underlay.ts";
+import { chooseUnderlay, keepUnderlay } from "../../../../src/agent/start/choose-underlay.ts";
 import type { UnderlayFacts, UnderlaySelectors } from "../../../../src/agent/start/choose-underlay.ts";
 import type { InterfaceAddress } from "../../../../src/kernel/addresses.ts";
 import type { Link } from "../../../../src/kernel/links.ts";
@@ -24,7 +24,15 @@ const ADDRESSES = [
 ];
 
 function link(index: number, name: string, more: Partial<Link> = {}): Link {
-  const common = { mtu: 1500, isUp: true, isLoopback: false, operState: "UP", kind: null };
+  const common = {
+    mtu: 1500,
+    isUp: true,
+    isLoopback: false,
+    operState: "UP",
+    kind: null,
+    mac: null,
+    alias: null,
+  };
   return { ...common, index, name, ...more };
 }
 
@@ -204,5 +212,54 @@ describe("chooseUnderlay", () => {
     expect(() => choose({ ifaceCanReach: ip("203.0.113.5") })).toThrow(
       /203.0.113.5: the kernel has no route to it/,
     );
+  });
+});
+
+describe("keepUnderlay", () => {
+  const current = {
+    interfaceName: "dummy0",
+    interfaceIndex: 2,
+    interfaceIp: ip("172.16.30.18"),
+    publicIp: ip("203.0.113.1"),
+    underlayMtu: 1500,
+  };
+
+  function keep(facts: Partial<UnderlayFacts>): ReturnType<typeof keepUnderlay> {
+    return keepUnderlay(current, {
+      links: LINKS,
+      addresses: ADDRESSES,
+      defaultRoutes: [],
+      wayToReach: null,
+      ...facts,
+    });
+  }
+
+  it("stays where it is although the choice would now be another address", () => {
+    expect(keep({ defaultRoutes: [VIA_ETH1] })).toEqual({ underlay: current, rejected: [] });
+  });
+
+  it("follows the interface's MTU", () => {
+    expect(keep({ links: [LO, { ...DUMMY0, mtu: 1400 }] })?.underlay).toEqual({
+      ...current,
+      underlayMtu: 1400,
+    });
+  });
+
+  it.each<[string, Partial<UnderlayFacts>]>([
+    [
+      "its address is gone",
+      { addresses: ADDRESSES.filter((one) => !one.address.equals(current.interfaceIp)) },
+    ],
+    ["its address is on another interface", { addresses: [address(ETH1, "172.16.30.18")] }],
+    ["its address is deprecated", { addresses: [address(DUMMY0, "172.16.30.18", { isDeprecated: true })] }],
+    ["its interface is gone", { links: [LO, ETH1] }],
+    ["its interface was made again", { links: [LO, { ...DUMMY0, index: 9 }] }],
+    ["its interface has another name", { links: [LO, { ...DUMMY0, name: "dummy1" }] }],
+  ])("leaves when %s", (_why, facts) => expect(keep(facts)).toBeNull());
+
+  it("has nothing to keep at the start", () => {
+    expect(
+      keepUnderlay(null, { links: LINKS, addresses: ADDRESSES, defaultRoutes: [], wayToReach: null }),
+    ).toBeNull();
   });
 });

@@ -78,12 +78,10 @@ describe("planChain", () => {
     expect(plan(CHAIN, saved(["FLANNEL-FWD"], RULES))).toEqual([JUMP]);
   });
 
-  it("keeps one jump of three, and deletes other ways into the chain", () => {
+  it("keeps one jump of three, and leaves other ways into the chain, which somebody made", () => {
     const ways = ["-A INPUT -g FLANNEL-FWD", JUMP, "-A FORWARD -j FLANNEL-FWD", JUMP, JUMP];
     expect(plan(CHAIN, saved(["FLANNEL-FWD"], [...ways, ...RULES]))).toEqual(
-      ["-A INPUT -g FLANNEL-FWD", "-A FORWARD -j FLANNEL-FWD", JUMP, JUMP].map((rule) =>
-        rule.replace("-A", "-D"),
-      ),
+      [JUMP, JUMP].map((rule) => rule.replace("-A", "-D")),
     );
   });
 

@@ -1,5 +1,5 @@
 /**
- * A host's udp backend in a process of its own: run in a network namespace by `udp-hosts.ts`, which tells it
+ * A host's backend in a process of its own: run in a network namespace by `backend-hosts.ts`, which tells it
  * what to do through the IPC channel, and killed as an agent may be. Ends when the channel does.
  */
 import { setImmediate as turn } from "node:timers/promises";
@@ -8,6 +8,7 @@ import type { Backend, SourceCheck } from "../../src/backends/backend.ts";
 import { createBackend } from "../../src/backends/backends.ts";
 import type { DatapathOptions } from "../../src/datapath/choose-engine.ts";
 import { OverlayError } from "../../src/net/overlay-error.ts";
+import type { BackendData, JsonValue } from "../../src/subnet-lease/lease.ts";
 import type { Peer } from "../../src/peers/peer.ts";
 import { addressOf, prefixOf } from "./ipv4.ts";
 import { countDescriptors } from "./process-resources.ts";
@@ -15,16 +16,22 @@ import { countDescriptors } from "./process-resources.ts";
 export type BackendRequest =
   | {
       readonly do: "create";
+      readonly type: string;
+      readonly config: Readonly<Record<string, JsonValue>>;
+      readonly carrier: "user" | "kernel";
       readonly network: string;
+      readonly formerNetwork: string | null;
       readonly interfaceIp: string;
       readonly sourceCheck: SourceCheck;
       readonly datapath: DatapathOptions;
     }
   | { readonly do: "open"; readonly subnet: string }
-  | { readonly do: "sync"; readonly peers: readonly { subnet: string; underlayIp: string }[] }
+  | { readonly do: "sync"; readonly peers: readonly GivenPeer[] }
   | {
       readonly do:
         | "advertise"
+        | "audit"
+        | "readDirectSubnets"
         | "readCounters"
         | "readPeers"
         | "readDatapath"
@@ -33,6 +40,13 @@ export type BackendRequest =
         | "close"
         | "watchClose";
     };
+
+/** A peer as text; `backend` is what its lease says, as `advertise` resolves with; by default that of udp. */
+export interface GivenPeer {
+  readonly subnet: string;
+  readonly underlayIp: string;
+  readonly backend?: BackendData;
+}
 
 export type BackendAnswer =
   { readonly result: unknown } | { readonly error: { readonly code: string; readonly message: string } };
@@ -71,6 +85,10 @@ async function perform(request: BackendRequest): Promise<unknown> {
       await existing().sync(request.peers.map(peer), NO_ABORT);
       return;
     }
+    case "audit":
+      return await existing().audit(NO_ABORT);
+    case "readDirectSubnets":
+      return existing().readDirectSubnets().map(String);
     case "readCounters":
       return existing().readCounters();
     case "readPeers":
@@ -113,8 +131,12 @@ async function sentWhileClosing(closing: Backend): Promise<unknown[]> {
 
 function create(request: Extract<BackendRequest, { do: "create" }>): Promise<Backend> {
   const underlayIp = addressOf(request.interfaceIp);
-  return createBackend("udp", {
+  const { formerNetwork } = request;
+  return createBackend(request.type, {
     network: prefixOf(request.network),
+    formerNetwork: formerNetwork === null ? null : prefixOf(formerNetwork),
+    carrier: request.carrier,
+    nodeId: `node-of-${request.interfaceIp}`,
     underlay: {
       interfaceName: "eth0",
       interfaceIndex: 2,
@@ -122,7 +144,7 @@ function create(request: Extract<BackendRequest, { do: "create" }>): Promise<Bac
       publicIp: underlayIp,
       underlayMtu: 1500,
     },
-    options: {},
+    options: request.config,
     sourceCheck: request.sourceCheck,
     datapath: request.datapath,
     log,
@@ -134,11 +156,11 @@ function existing(): Backend {
   return backend;
 }
 
-function peer(given: { subnet: string; underlayIp: string }): Peer {
+function peer(given: GivenPeer): Peer {
   return {
     subnet: prefixOf(given.subnet),
     underlayIp: addressOf(given.underlayIp),
-    backend: { type: "" },
+    backend: given.backend ?? { type: "" },
     nodeId: null,
   };
 }

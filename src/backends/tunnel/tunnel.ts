@@ -1,9 +1,8 @@
-/** Device, socket and packet engine of the udp backend, opened as one: all of them, or nothing is left. */
+/** Device, socket and packet engine, opened as one: all of them, or nothing is left. */
 import { closeSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import { describeDatapath } from "../../datapath/choose-engine.ts";
 import type { ChosenEngine, DatapathState } from "../../datapath/choose-engine.ts";
-import type { PacketEngine } from "../../datapath/packet-engine.ts";
+import type { PacketEngine, PacketEngineOptions } from "../../datapath/packet-engine.ts";
 import { closeTun, openTun } from "../../datapath/tun.ts";
 import type { OpenTun, OpenTunOptions } from "../../datapath/tun.ts";
 import { openUnderlaySocket } from "../../datapath/underlay-socket.ts";
@@ -12,23 +11,28 @@ import type { Link } from "../../kernel/links.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import type { BackendContext } from "../backend.ts";
-import { DEVICE_NAME, planDevice, planUndo, readDevice } from "./overlay-device.ts";
+import { acceptOwnErrors, silenceIpv6 } from "./device-sysctls.ts";
+import { planDevice, planGivingWay, planUndo, readDevice } from "./overlay-device.ts";
 import type { PresentDevice, WantedDevice } from "./overlay-device.ts";
+import type { TunnelSpec } from "./tunnel-spec.ts";
 
-/** IPv4 header 20 (RFC 791 section 3.1) and UDP header 8 (RFC 768); nothing of our own. */
-export const UDP_OVERHEAD_BYTES = 28;
 /**
  * Each queue of the underlay socket: 10 ms of 12 Gbit/s, for the times when this process is kept from running. With 4 MiB
  * a transfer at that rate lost some hundred batches in 4 s, and its speed with them.
  */
 const SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
+const PROBE_DEVICE = "twill-probe";
+const ANY_PORT = 0;
 
-export interface TunnelOptions {
+/** What a tunnel is made of, before the node has a subnet. */
+export interface TunnelParts {
   readonly context: BackendContext;
-  readonly chosen: ChosenEngine;
+  readonly spec: TunnelSpec;
+  readonly chosen: ChosenEngine & Pick<PacketEngineOptions, "sourcePort">;
+}
+
+export interface TunnelOptions extends TunnelParts {
   readonly ownSubnet: Ipv4Prefix;
-  /** UDP port of this node and of every peer. */
-  readonly port: number;
 }
 
 export interface Tunnel {
@@ -39,35 +43,30 @@ export interface Tunnel {
 }
 
 /** The device as it must be for these options. */
-export function wantedDevice({
-  context,
-  ownSubnet,
-}: Pick<TunnelOptions, "context" | "ownSubnet">): WantedDevice {
-  return {
-    network: context.network,
-    address: ownSubnet.address,
-    overlayMtu: context.underlay.underlayMtu - UDP_OVERHEAD_BYTES,
-  };
+export function wantedDevice({ context, spec, ownSubnet }: TunnelOptions): WantedDevice {
+  const { deviceName, overlayMtu } = spec;
+  return { deviceName, network: context.network, address: ownSubnet.address, overlayMtu };
 }
 
 /**
  * Opens device and socket and closes them again: what another process holds, or the kernel refuses, is known
  * before anything is written to the registry. A device that was not there is gone again, one that was keeps its kind.
+ * While a vxlan device that is to give way has name and port, others are tried: without a TUN it is not removed.
  * @throws {OverlayError} as {@link startTunnel} does
  */
-export async function probeTunnel(
-  ip: IpCommand,
-  options: Pick<TunnelOptions, "context" | "chosen" | "port">,
-  signal: AbortSignal,
-): Promise<void> {
-  const { link, queueKind } = await readDevice(ip, signal);
-  const { queues, offload } = options.chosen;
-  closeTun(openDevice({ isPersistent: link !== null, queues: queuesOf(queueKind, queues), offload }));
-  closeSync(openSocket(options));
+export async function probeTunnel(ip: IpCommand, parts: TunnelParts, signal: AbortSignal): Promise<void> {
+  const { spec, chosen } = parts;
+  const { link, queueKind } = await readDevice(ip, spec.deviceName, signal);
+  const givesWay = link?.kind === "vxlan";
+  const [deviceName, port] = givesWay ? [PROBE_DEVICE, ANY_PORT] : [spec.deviceName, spec.port];
+  const isPersistent = link !== null && !givesWay;
+  const queues = queuesOf(queueKind, chosen.queues);
+  closeTun(openDevice(deviceName, { isPersistent, queues, offload: chosen.offload }));
+  closeSync(openSocket(parts, port));
 }
 
 /**
- * Opens the tunnel, adopting the device of an earlier run, or making it anew when it is of the other kind. When a
+ * Opens the tunnel, adopting the device of an earlier run, or making it anew when it is of another kind. When a
  * step fails, what this call made is removed again and what was there before stays, or at least the blackhole
  * route, so that a failed restart leaks no packet.
  * @throws {OverlayError} `ERR_TUN_BUSY` while another process has the device; whatever the steps throw
@@ -77,14 +76,15 @@ export async function startTunnel(
   options: TunnelOptions,
   signal: AbortSignal,
 ): Promise<Tunnel> {
-  const before = await readDevice(ip, signal);
+  const before = await readDevice(ip, options.spec.deviceName, signal);
   const unclosed: number[] = [];
   try {
+    await removeVxlanDevice(ip, options, before, signal);
     await removeOtherKind(ip, options, before, signal);
     const { queues, offload } = options.chosen;
-    const tun = openDevice({ isPersistent: true, queues, offload });
+    const tun = openDevice(options.spec.deviceName, { isPersistent: true, queues, offload });
     unclosed.push(...tun.fds);
-    const socketFd = openSocket(options);
+    const socketFd = openSocket(options, options.spec.port);
     unclosed.push(socketFd);
     const link = await configureDevice(ip, options, signal);
     unclosed.length = 0; // the engine's from here on, even when it cannot be opened
@@ -99,8 +99,23 @@ export async function startTunnel(
   }
 }
 
+async function removeVxlanDevice(
+  ip: IpCommand,
+  options: TunnelOptions,
+  before: PresentDevice,
+  signal: AbortSignal,
+): Promise<void> {
+  const commands = planGivingWay(wantedDevice(options), before);
+  if (commands.length === 0) return;
+  await ip.apply(commands, signal);
+  options.context.log.info(
+    { device: options.spec.deviceName },
+    "Kernel vxlan device removed to make a TUN of its name",
+  );
+}
+
 /**
- * Removes a device that was made for one queue when several are wanted, or the other way round: the kernel changes
+ * Removes a TUN that was made for one queue when several are wanted, or the other way round: the kernel changes
  * none into the other. It is opened as what it is, so that it is known to be nobody else's. Its routes are made
  * first: when the device goes and takes the route into it along, the blackhole is there.
  */
@@ -113,15 +128,15 @@ async function removeOtherKind(
   const { link, queueKind } = before;
   const queues = queuesOf(queueKind, options.chosen.queues);
   if (link === null || queues === options.chosen.queues) return;
-  const held = openDevice({ isPersistent: true, queues, offload: "off" });
+  const held = openDevice(options.spec.deviceName, { isPersistent: true, queues, offload: "off" });
   try {
     await ip.apply(planDevice(wantedDevice(options), link, before), signal);
   } finally {
     closeTun(held);
   }
-  closeTun(openDevice({ isPersistent: false, queues, offload: "off" }));
+  closeTun(openDevice(options.spec.deviceName, { isPersistent: false, queues, offload: "off" }));
   options.context.log.info(
-    { device: DEVICE_NAME, queues: options.chosen.queues },
+    { device: options.spec.deviceName, queues: options.chosen.queues },
     "Overlay device removed to make it for another number of queues",
   );
 }
@@ -132,21 +147,21 @@ function queuesOf(kind: PresentDevice["queueKind"], wanted: number): number {
   return kind === "one" ? 1 : Math.max(2, wanted);
 }
 
-function openDevice(options: OpenTunOptions): OpenTun {
+function openDevice(deviceName: string, options: OpenTunOptions): OpenTun {
   try {
-    return openTun(DEVICE_NAME, options);
+    return openTun(deviceName, options);
   } catch (err) {
     if (!(err instanceof OverlayError) || err.code !== "ERR_TUN_BUSY") throw err;
     throw new OverlayError(
       "ERR_TUN_BUSY",
-      `Cannot open TUN ${DEVICE_NAME}: another process is attached to it, stop the flanneld or twill agent that runs here`,
+      `Cannot open TUN ${deviceName}: another process is attached to it, stop the flanneld or twill agent that runs here`,
       err.fields,
       { cause: err },
     );
   }
 }
 
-function openSocket({ context, port }: Pick<TunnelOptions, "context" | "port">): number {
+function openSocket({ context }: TunnelParts, port: number): number {
   return openUnderlaySocket({
     address: context.underlay.interfaceIp,
     port,
@@ -156,68 +171,32 @@ function openSocket({ context, port }: Pick<TunnelOptions, "context" | "port">):
 }
 
 async function configureDevice(ip: IpCommand, options: TunnelOptions, signal: AbortSignal): Promise<Link> {
-  await acceptOwnErrors(options);
-  await silenceIpv6(ip, options, signal);
-  const present = await readDevice(ip, signal);
+  const { context, spec } = options;
+  await acceptOwnErrors(spec.deviceName, context);
+  await silenceIpv6(ip, spec.deviceName, context, signal);
+  const present = await readDevice(ip, spec.deviceName, signal);
   if (present.link === null) {
-    throw new OverlayError("ERR_TUN_FAILED", `Cannot configure TUN ${DEVICE_NAME}: it was removed meanwhile`);
+    throw new OverlayError(
+      "ERR_TUN_FAILED",
+      `Cannot configure TUN ${spec.deviceName}: it was removed meanwhile`,
+    );
   }
   await ip.apply(planDevice(wantedDevice(options), present.link, present), signal);
   return present.link;
 }
 
-/**
- * Lets the kernel take the ICMP errors that the engine writes to the device: their source is the device's own
- * address, and without `accept_local` (ip-sysctl.rst) it drops what comes in with an address of this host.
- * Senders then time out instead of learning that there is no way, so a failure is worth a warning.
- *
- * Only under `strict`, where the engine refuses every source outside the peer's subnet, and so this host's own
- * addresses. Under `count` and `off` the kernel has to: it alone knows them all. That costs the errors.
- */
-async function acceptOwnErrors({ context }: TunnelOptions): Promise<void> {
-  const acceptLocal = context.sourceCheck === "strict" ? "1" : "0"; // an earlier run may have left the other
-  try {
-    await writeFile(`/proc/sys/net/ipv4/conf/${DEVICE_NAME}/accept_local`, acceptLocal);
-  } catch (err) {
-    context.log.warn({ err, device: DEVICE_NAME, acceptLocal }, "Cannot set accept_local of overlay device");
-  }
-}
-
-/**
- * Keeps the kernel from sending IPv6 neighbour and router packets into a device that carries IPv4 alone.
- * They would be dropped and counted all the same, so failing here is no failure.
- */
-async function silenceIpv6(ip: IpCommand, { context }: TunnelOptions, signal: AbortSignal): Promise<void> {
-  try {
-    await writeFile(`/proc/sys/net/ipv6/conf/${DEVICE_NAME}/disable_ipv6`, "1");
-  } catch (err) {
-    if (isMissingFile(err)) return; // the kernel has no IPv6
-    // /proc/sys is read-only in most containers; without a link-local address the kernel is nearly as quiet.
-    await ip
-      .apply([["link", "set", "dev", DEVICE_NAME, "addrgenmode", "none"]], signal)
-      .catch((cause: unknown) =>
-        context.log.debug({ err: cause, device: DEVICE_NAME }, "Cannot silence IPv6 on overlay device"),
-      );
-  }
-}
-
-function isMissingFile(err: unknown): boolean {
-  return err instanceof Error && "code" in err && err.code === "ENOENT";
-}
-
 function openEngine(tun: OpenTun, socketFd: number, options: TunnelOptions): Promise<PacketEngine> {
-  const { context, chosen, ownSubnet, port } = options;
-  const { address, overlayMtu } = wantedDevice(options);
+  const { context, spec, chosen, ownSubnet } = options;
   return chosen.open({
     tun,
     socketFd,
-    peerPort: port,
-    framing: { kind: "bare" },
+    peerPort: spec.port,
+    framing: spec.framing,
     ownSubnet,
     ownSubnet6: null,
-    tunAddress: address,
+    tunAddress: ownSubnet.address,
     tunAddress6: null,
-    overlayMtu,
+    overlayMtu: spec.overlayMtu,
     sourceCheck: context.sourceCheck,
     offload: chosen.offload,
     sourcePort: chosen.sourcePort,
@@ -226,11 +205,12 @@ function openEngine(tun: OpenTun, socketFd: number, options: TunnelOptions): Pro
 }
 
 /** Runs also when the start was aborted: `ip` has its own deadline. */
-async function undo(ip: IpCommand, before: PresentDevice, { context }: TunnelOptions): Promise<void> {
+async function undo(ip: IpCommand, before: PresentDevice, { context, spec }: TunnelOptions): Promise<void> {
+  const { deviceName } = spec;
   const { signal } = new AbortController();
   try {
-    await ip.apply(planUndo(before, await readDevice(ip, signal)), signal);
+    await ip.apply(planUndo(before, await readDevice(ip, deviceName, signal)), signal);
   } catch (err) {
-    context.log.warn({ err, device: DEVICE_NAME }, "Cannot undo a failed start of the overlay device");
+    context.log.warn({ err, device: deviceName }, "Cannot undo a failed start of the overlay device");
   }
 }

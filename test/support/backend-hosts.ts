@@ -1,8 +1,8 @@
 /**
- * Hosts for tests of the udp backend: namespaces on one underlay whose router is every host's default route,
+ * Hosts for tests of backends: namespaces on one underlay whose router is every host's default route,
  * and each backend in a process of its own. No etcd, no agent: peers are set by hand.
  *
- *   pod eth0 10.244.N.2 -- veth 10.244.N.1 [host hN, flannel0] eth0 192.0.2.N --[br0, counts leaks]-- .254 router
+ *   pod eth0 10.244.N.2 -- veth 10.244.N.1 [host hN, device] eth0 192.0.2.N --[br0, counts leaks]-- .254 router
  */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -17,13 +17,14 @@ import { runCommand } from "../../src/lab/machine/run-command.ts";
 import { connectHost, makeUnderlay } from "../../src/lab/machine/underlay.ts";
 import { OverlayError } from "../../src/net/overlay-error.ts";
 import type { ErrorCode } from "../../src/net/overlay-error.ts";
-import type { BackendAnswer, BackendRequest } from "./udp-backend-child.ts";
+import type { JsonValue } from "../../src/subnet-lease/lease.ts";
+import type { BackendAnswer, BackendRequest } from "./backend-child.ts";
 
 export const NETWORK = "10.244.0.0/16";
 const UNDERLAY_MTU = 1500;
 /** What stands before the pid of the test's process in the names of its namespaces. */
-const NAME_PREFIX = "twill-udp-";
-const CHILD = fileURLToPath(new URL("./udp-backend-child.ts", import.meta.url));
+const NAME_PREFIX = "twill-bk-";
+const CHILD = fileURLToPath(new URL("./backend-child.ts", import.meta.url));
 
 const MOUNT_AND_RUN = 'mount -o bind,ro /proc/sys /proc/sys && exec "$0" "$@"';
 const DEFAULT_DATAPATH: DatapathOptions = {
@@ -50,7 +51,13 @@ export interface PingOptions {
 
 /** How a backend is made. */
 interface BackendOptions {
+  /** `Backend.Type` of the network config. */
+  readonly type: string;
+  /** The other members of `Backend`. */
+  readonly config: Readonly<Record<string, JsonValue>>;
+  readonly carrier: "user" | "kernel";
   readonly network: string;
+  readonly formerNetwork: string | null;
   readonly interfaceIp: string;
   readonly sourceCheck: SourceCheck;
   /** What differs from the defaults of the agent's options. */
@@ -75,9 +82,8 @@ export class BackendProcess {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     const backend = new BackendProcess(child);
-    const { network, interfaceIp, sourceCheck } = options;
     const datapath = { ...DEFAULT_DATAPATH, ...options.datapath };
-    await backend.ask({ do: "create", network, interfaceIp, sourceCheck, datapath });
+    await backend.ask({ do: "create", ...options, datapath });
     return backend;
   }
 
@@ -114,7 +120,7 @@ export class BackendProcess {
 }
 
 /** A host, its backends, and one pod. */
-export class UdpHost {
+export class BackendHost {
   readonly namespace: Namespace;
   readonly pod: Namespace;
   readonly underlayIp: string;
@@ -131,7 +137,15 @@ export class UdpHost {
   }
 
   async startBackend(options: Partial<BackendOptions> = {}): Promise<BackendProcess> {
-    const defaults = { network: NETWORK, interfaceIp: this.underlayIp, sourceCheck: "strict" } as const;
+    const defaults = {
+      type: "udp",
+      config: {},
+      carrier: "user",
+      network: NETWORK,
+      formerNetwork: null,
+      interfaceIp: this.underlayIp,
+      sourceCheck: "strict",
+    } as const;
     const backend = await BackendProcess.start(this.namespace, { ...defaults, ...options });
     this.#backends.push(backend);
     return backend;
@@ -202,18 +216,19 @@ export class UdpHost {
 }
 
 /** Everything of one test; `await using` removes it. */
-export class UdpNetwork implements AsyncDisposable {
-  readonly #hosts: readonly UdpHost[];
-  readonly #underlay: Namespace;
+export class BackendNetwork implements AsyncDisposable {
+  /** The router, with the bridge br0 that all hosts are on. */
+  readonly underlay: Namespace;
+  readonly #hosts: readonly BackendHost[];
 
   private constructor(name: string, hostCount: number) {
-    this.#underlay = new Namespace(`${name}-net`, name);
-    this.#hosts = Array.from({ length: hostCount }, (_, i) => new UdpHost(name, i + 1));
+    this.underlay = new Namespace(`${name}-net`, name);
+    this.#hosts = Array.from({ length: hostCount }, (_, i) => new BackendHost(name, i + 1));
   }
 
-  static async create(hostCount: number): Promise<UdpNetwork> {
+  static async create(hostCount: number): Promise<BackendNetwork> {
     if (networksMade === 0) await removeLeftovers();
-    const network = new UdpNetwork(`${NAME_PREFIX}${process.pid}-${++networksMade}`, hostCount);
+    const network = new BackendNetwork(`${NAME_PREFIX}${process.pid}-${++networksMade}`, hostCount);
     try {
       await network.#make();
       return network;
@@ -224,7 +239,7 @@ export class UdpNetwork implements AsyncDisposable {
   }
 
   /** Counted from 1. */
-  host(number: number): UdpHost {
+  host(number: number): BackendHost {
     const host = this.#hosts[number - 1];
     if (host === undefined) throw new RangeError(`There is no host ${number}`);
     return host;
@@ -232,7 +247,7 @@ export class UdpNetwork implements AsyncDisposable {
 
   /** Packets with an overlay address outside that reached the underlay, in clear. */
   async leaks(): Promise<number> {
-    const { fromOverlay, toOverlay } = await readLeakCounter(this.#underlay);
+    const { fromOverlay, toOverlay } = await readLeakCounter(this.underlay);
     return fromOverlay + toOverlay;
   }
 
@@ -243,17 +258,17 @@ export class UdpNetwork implements AsyncDisposable {
 
   async #make(): Promise<void> {
     await makeNamespaces(this.#namespaces());
-    await makeUnderlay(this.#underlay, UNDERLAY_MTU);
-    await installLeakCounter(this.#underlay, NETWORK);
+    await makeUnderlay(this.underlay, UNDERLAY_MTU);
+    await installLeakCounter(this.underlay, NETWORK);
     for (const [i, host] of this.#hosts.entries()) {
       const plan = { name: `h${i + 1}`, address: host.underlayIp, mtu: UNDERLAY_MTU };
-      await connectHost(this.#underlay, host.namespace, plan);
+      await connectHost(this.underlay, host.namespace, plan);
       await host.makePod();
     }
   }
 
   #namespaces(): Namespace[] {
-    return [this.#underlay, ...this.#hosts.flatMap((host) => [host.namespace, host.pod])];
+    return [this.underlay, ...this.#hosts.flatMap((host) => [host.namespace, host.pod])];
   }
 }
 

@@ -3,14 +3,16 @@ import {
   findForeignRoute,
   parseQueueKind,
   planDevice,
+  planGivingWay,
   planUndo,
-} from "../../../src/backends/udp/overlay-device.ts";
-import type { PresentDevice } from "../../../src/backends/udp/overlay-device.ts";
-import type { InterfaceAddress } from "../../../src/kernel/addresses.ts";
-import type { Link } from "../../../src/kernel/links.ts";
-import { BLACKHOLE_METRIC, OWN_ROUTE_PROTOCOL } from "../../../src/kernel/routes.ts";
-import type { Route } from "../../../src/kernel/routes.ts";
-import { addressOf, prefixOf } from "../../support/ipv4.ts";
+} from "../../../../src/backends/tunnel/overlay-device.ts";
+import type { PresentDevice, WantedDevice } from "../../../../src/backends/tunnel/overlay-device.ts";
+import type { InterfaceAddress } from "../../../../src/kernel/addresses.ts";
+import { OWN_LINK_ALIAS } from "../../../../src/kernel/links.ts";
+import type { Link } from "../../../../src/kernel/links.ts";
+import { BLACKHOLE_METRIC, OWN_ROUTE_PROTOCOL } from "../../../../src/kernel/routes.ts";
+import type { Route } from "../../../../src/kernel/routes.ts";
+import { addressOf, prefixOf } from "../../../support/ipv4.ts";
 
 const LINK: Link = {
   index: 7,
@@ -19,6 +21,8 @@ const LINK: Link = {
   isUp: true,
   isLoopback: false,
   operState: "UNKNOWN",
+  mac: null,
+  alias: OWN_LINK_ALIAS,
   kind: "tun",
 };
 
@@ -37,6 +41,7 @@ const toDevice = (destination: string): Route => ({
   kind: "unicast",
   interfaceName: LINK.name,
   gateway: null,
+  isOnlink: false,
   metric: 0,
   protocol: OWN_ROUTE_PROTOCOL,
 });
@@ -56,13 +61,18 @@ const COMPLETE: PresentDevice = {
 };
 const NOTHING: PresentDevice = { link: null, queueKind: null, addresses: [], ownRoutes: [] };
 
+const WANTED: WantedDevice = {
+  deviceName: LINK.name,
+  network: prefixOf(NETWORK),
+  address: addressOf("10.244.7.0"),
+  overlayMtu: 1472,
+};
+
 const MAKE_BLACKHOLE = "route replace blackhole 10.244.0.0/16 proto 84 metric 4278198272";
 const MAKE_ROUTE = "route replace unicast 10.244.0.0/16 dev flannel0 scope global proto 84 metric 0";
 
 function plan(present: PresentDevice, link: Link = LINK): string[] {
-  const network = toDevice(NETWORK).destination;
-  const wanted = { network, address: address("10.244.7.0").address, overlayMtu: 1472 };
-  return planDevice(wanted, link, present).map((words) => words.join(" "));
+  return planDevice(WANTED, link, present).map((words) => words.join(" "));
 }
 
 describe("planDevice", () => {
@@ -71,10 +81,10 @@ describe("planDevice", () => {
   });
 
   it("makes the blackhole first and the route into the device last", () => {
-    expect(plan({ ...NOTHING, link: LINK }, { ...LINK, mtu: 1500, isUp: false })).toEqual([
+    expect(plan({ ...NOTHING, link: LINK }, { ...LINK, mtu: 1500, isUp: false, alias: null })).toEqual([
       MAKE_BLACKHOLE,
       "address add 10.244.7.0/32 dev flannel0",
-      "link set dev flannel0 mtu 1472 up",
+      "link set dev flannel0 mtu 1472 alias twill up",
       MAKE_ROUTE,
     ]);
   });
@@ -108,6 +118,22 @@ describe("planDevice", () => {
   });
 });
 
+describe("planGivingWay", () => {
+  const commandsFor = (present: PresentDevice): string[] =>
+    planGivingWay(WANTED, present).map((words) => words.join(" "));
+  const vxlan: Link = { ...LINK, kind: "vxlan" };
+
+  it("deletes a vxlan device behind the blackhole, which is made where it is missing", () => {
+    expect(commandsFor({ ...NOTHING, link: vxlan })).toEqual([MAKE_BLACKHOLE, "link del dev flannel0"]);
+    expect(commandsFor({ ...COMPLETE, link: vxlan })).toEqual(["link del dev flannel0"]);
+  });
+
+  it("leaves a TUN, and does nothing without a device", () => {
+    expect(commandsFor(COMPLETE)).toEqual([]);
+    expect(commandsFor(NOTHING)).toEqual([]);
+  });
+});
+
 describe("parseQueueKind", () => {
   const link = (ifname: string, data: object | null): object => ({
     ifname,
@@ -120,13 +146,11 @@ describe("parseQueueKind", () => {
     [null, { type: "tap", multi_queue: true }],
     [null, null],
   ])("is %s for a device of %j", (kind, data) => {
-    expect(
-      parseQueueKind([{}, link("tun0", { type: "tun", multi_queue: true }), link("flannel0", data)]),
-    ).toBe(kind);
+    expect(parseQueueKind([link("flannel0", data)])).toBe(kind);
   });
 
-  it("is null without the device", () => {
-    expect(parseQueueKind([link("flannel1", { type: "tun", multi_queue: true })])).toBeNull();
+  it("is null without a device, and for one of no kind", () => {
+    expect(parseQueueKind([])).toBeNull();
     expect(parseQueueKind([{ ifname: "flannel0" }])).toBeNull();
     expect(parseQueueKind(null)).toBeNull();
   });
@@ -174,13 +198,14 @@ describe("findForeignRoute", () => {
   const foreign: Route = { ...toDevice(NETWORK), interfaceName: "eth0", protocol: 3 };
 
   it("finds a route of somebody else to the same network", () => {
-    expect(findForeignRoute([blackhole(NETWORK), foreign])).toBe(foreign);
+    expect(findForeignRoute([blackhole(NETWORK), foreign], LINK.name)).toBe(foreign);
     const prohibit: Route = { ...foreign, kind: "other", interfaceName: null };
-    expect(findForeignRoute([prohibit])).toBe(prohibit);
+    expect(findForeignRoute([prohibit], LINK.name)).toBe(prohibit);
   });
 
   it("takes over our own route, flannel's into the same device, and gives way to none of a higher metric", () => {
     const flannels: Route = { ...toDevice(NETWORK), protocol: 3 };
-    expect(findForeignRoute([...COMPLETE.ownRoutes, flannels, { ...foreign, metric: 100 }])).toBeNull();
+    const routes = [...COMPLETE.ownRoutes, flannels, { ...foreign, metric: 100 }];
+    expect(findForeignRoute(routes, LINK.name)).toBeNull();
   });
 });

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import type { Backend, BackendContext } from "../../../../src/backends/backend.ts";
+import { parseVxlanOptions } from "../../../../src/backends/vxlan/vxlan-options.ts";
+import { createUserVxlanBackend } from "../../../../src/backends/vxlan/user/user-vxlan-backend.ts";
+import type { JsonValue } from "../../../../src/subnet-lease/lease.ts";
+import { addressOf, prefixOf } from "../../../support/ipv4.ts";
+import { recordLog } from "../../../support/log-lines.ts";
+
+const MAC = "5e:12:34:56:78:9a";
+
+function create(options: Readonly<Record<string, JsonValue>>, underlayMtu = 1500): Promise<Backend> {
+  const context: BackendContext = {
+    network: prefixOf("10.244.0.0/16"),
+    underlay: {
+      interfaceName: "eth0",
+      interfaceIndex: 2,
+      interfaceIp: addressOf("192.0.2.1"),
+      publicIp: addressOf("192.0.2.1"),
+      underlayMtu,
+    },
+    options,
+    sourceCheck: "strict",
+    carrier: "user",
+    datapath: { engine: "dgram", queues: null, offload: "auto", sourcePort: null },
+    nodeId: "node-1",
+    formerNetwork: null,
+    log: recordLog().log,
+  };
+  return createUserVxlanBackend(context, parseVxlanOptions(options));
+}
+
+describe("createUserVxlanBackend", () => {
+  it("has flannel's device, port and MTU", async () => {
+    expect(await create({})).toMatchObject({
+      type: "vxlan",
+      deviceName: "flannel.1",
+      encapsulationPort: 8472,
+      overheadBytes: 50,
+      overlayMtu: 1450,
+      carriesPackets: true,
+    });
+    expect(await create({ VNI: 9_999_999, Port: 4789 })).toMatchObject({
+      deviceName: "flannel.9999999",
+      encapsulationPort: 4789,
+    });
+  });
+
+  it.each([
+    [1500, 1400, 1350],
+    [1500, 1500, 1450],
+    [1500, 9000, 1450],
+    [9000, 0, 8950],
+    [1500, 118, 68],
+  ])(
+    "leaves of an interface with %d bytes and MTU %d an overlay MTU of %d",
+    async (underlayMtu, MTU, overlayMtu) => {
+      expect(await create({ MTU }, underlayMtu)).toMatchObject({ overlayMtu });
+    },
+  );
+
+  it("refuses an interface that leaves less than an IPv4 link must carry", async () => {
+    await expect(create({}, 117)).rejects.toMatchObject({ code: "ERR_CONFIG_INVALID" });
+  });
+
+  it("knows a peer by its MAC, and none without one", async () => {
+    const backend = await create({});
+    expect(backend.identityOf({ type: "vxlan", data: { VNI: 1, VtepMAC: MAC.toUpperCase() } })).toBe(MAC);
+    expect(backend.identityOf({ type: "vxlan", data: { VNI: 1 } })).toBeNull();
+    expect(backend.identityOf({ type: "vxlan" })).toBeNull();
+  });
+});

@@ -38,6 +38,13 @@ const COMMANDS: readonly CommandEntry[] = [
     },
   },
   {
+    name: "cleanup",
+    description: "remove from this host what a stopped agent left: devices, routes, firewall rules, files",
+    async load(out, args) {
+      return { command: (await import("./cleanup.ts")).cleanupCommand(out), args };
+    },
+  },
+  {
     name: "lab",
     description: "try twill on one machine, with hosts that are network namespaces",
     async load(out, args) {

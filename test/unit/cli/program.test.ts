@@ -29,7 +29,7 @@ describe("twill", () => {
     expect(await run("--version")).toEqual({ status: 0, out: `${VERSION}\n`, err: "" });
     const help = await run("--help");
     expect(help).toMatchObject({ status: 0, err: "" });
-    for (const command of ["agent", "status", "lab"])
+    for (const command of ["agent", "status", "cleanup", "lab"])
       expect(help.out).toMatch(new RegExp(`^  ${command} `, "m"));
   });
 
@@ -78,7 +78,7 @@ describe("twill agent", () => {
 
 describe("twill lab", () => {
   it.each([
-    [["up", "--backend", "vxlan"], "argument 'vxlan' is invalid. Allowed choices are udp"],
+    [["up", "--backend", "ipsec"], "argument 'ipsec' is invalid. Allowed choices are udp"],
     [["up", "--network", "10.1.1.0/29"], "Network 10.1.1.0/29 is too small for subnets; use a /28 or wider"],
     [["exec", "h1", "--"], "Cannot run a command in the lab: none is given after --"],
     [

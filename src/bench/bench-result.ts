@@ -1,11 +1,12 @@
 /** What a benchmark found out: the content of its JSON file. Units are in the names; nothing is rounded. */
 import type { AgentStatus } from "../agent/status.ts";
+import type { BenchRow } from "./bench-rows.ts";
 import type { Ledger } from "./count/stretch.ts";
 import type { MachineFacts } from "./machine-facts.ts";
 import type { TrafficKind } from "./traffic/traffic-kind.ts";
 
 /** Raised when a member changes its meaning or goes. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export interface BenchResult {
   readonly schema: "twill-bench-datapath";
@@ -18,12 +19,7 @@ export interface BenchResult {
     readonly secondsPerRun: number;
     readonly traffic: readonly TrafficKind[];
     readonly queues: number | null;
-    readonly overlayMtu: number;
-    readonly rows: readonly {
-      readonly name: string;
-      readonly flags: readonly string[];
-      readonly program: string | null;
-    }[];
+    readonly rows: readonly BenchRow[];
   };
   /** In the order they were measured. */
   readonly measurements: readonly RowMeasurement[];
@@ -34,7 +30,9 @@ export interface RowMeasurement {
   readonly row: string;
   /** From 1. */
   readonly repeat: number;
-  /** What the sender's agent said of itself, after the runs; null where there is none, or it is too old to say. */
+  /** MTU of the pods: what their largest packet leaves of the underlay's 1500 bytes. */
+  readonly overlayMtu: number;
+  /** What the sender's agent said of itself, after the runs; null where no agent carries, or it is too old to say. */
   readonly datapath: AgentStatus["datapath"];
   readonly tcpOneStream: TcpRun | null;
   readonly tcpFourStreams: TcpRun | null;

@@ -4,12 +4,16 @@ import { OverlayError } from "../net/overlay-error.ts";
 /** One way to carry packets. */
 export interface BenchRow {
   readonly name: string;
-  /** Plain kernel routes, `twill agent`, or flanneld. */
-  readonly kind: "routes" | "agent" | "flannel";
+  /** `twill agent`, flanneld, or what flanneld sets up in the kernel, set up by hand: routes, or a vxlan device. */
+  readonly kind: "agent" | "flannel" | "routes" | "vxlan-device";
+  /** Type in the network config, of the agent or of the flannel that the row stands for. */
+  readonly backend: "udp" | "vxlan" | "host-gw";
   /** Flags of the agent. */
   readonly flags: readonly string[];
   /** The program: flanneld, or another build of twill; null for this one. */
   readonly program: string | null;
+  /** The row that does the same work in another way, to compare with; null where there is none. */
+  readonly reference: string | null;
 }
 
 /** Another build of twill that gets a row. */
@@ -26,12 +30,17 @@ export interface RowChoice {
   readonly queues: number | null;
   /** Path of flanneld; null: no row for it. */
   readonly flanneld: string | null;
+  /** Whether this kernel makes vxlan devices; without them the rows that need one are left out. */
+  readonly hasKernelVxlan: boolean;
   readonly programs: readonly OtherProgram[];
 }
 
 /** The row that the others are compared with: no encapsulation, no user space. */
 export const BASELINE_ROW = "routes";
 export const FLANNEL_ROW = "flannel";
+const VXLAN_DEVICE_ROW = "flannel-vxlan";
+const VXLAN_KERNEL_ROW = "vxlan-kernel";
+const NEEDS_VXLAN: readonly string[] = [VXLAN_DEVICE_ROW, VXLAN_KERNEL_ROW];
 
 /** Names that a table and a file name take. */
 const ROW_NAME = /^[a-z0-9][a-z0-9.-]{0,23}$/;
@@ -39,15 +48,19 @@ const ROW_NAME = /^[a-z0-9][a-z0-9.-]{0,23}$/;
 /** Every row of the choice, in order. @throws {OverlayError} `ERR_OPTION_INVALID` */
 export function planRows(choice: RowChoice): BenchRow[] {
   const rows = possibleRows(choice);
-  const names = rows.map((row) => row.name);
+  const names = rows.map((one) => one.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw unusable(`--program ${twice}`, "there is a row of that name");
   return [...new Set(choice.names ?? names)].map((name) => {
-    const row = rows.find((one) => one.name === name);
-    if (row !== undefined) return row;
-    const hint = name === FLANNEL_ROW ? "; that one needs --flanneld" : "";
-    throw unusable(`--rows ${JSON.stringify(name)}`, `the rows are ${names.join(", ")}${hint}`);
+    const found = rows.find((one) => one.name === name);
+    if (found !== undefined) return found;
+    throw unusable(`--rows ${JSON.stringify(name)}`, `the rows are ${names.join(", ")}${hintFor(name)}`);
   });
+}
+
+function hintFor(name: string): string {
+  if (name === FLANNEL_ROW) return "; that one needs --flanneld";
+  return NEEDS_VXLAN.includes(name) ? "; that one needs vxlan devices, which this kernel does not make" : "";
 }
 
 /** Reads `NAME=PATH`. @throws {OverlayError} `ERR_OPTION_INVALID` */
@@ -69,22 +82,31 @@ export function orderOfRepeat<T>(rows: readonly T[], repeat: number): readonly T
   return repeat % 2 === 0 ? rows : rows.toReversed();
 }
 
-function possibleRows({ queues, flanneld, programs }: RowChoice): BenchRow[] {
-  const queueFlags = queues === null ? [] : [`--queues=${queues}`];
-  return [
-    { name: BASELINE_ROW, kind: "routes", flags: [], program: null },
-    agentRow("native", ["--engine=native", ...queueFlags]),
-    agentRow("native-no-offload", ["--engine=native", "--offload=off", ...queueFlags]),
-    agentRow("dgram", ["--engine=dgram"]),
-    ...programs.map(({ name, path }) => agentRow(name, [], path)),
-    ...(flanneld === null
-      ? []
-      : [{ name: FLANNEL_ROW, kind: "flannel", flags: [], program: flanneld } as const]),
+function possibleRows({ queues, flanneld, hasKernelVxlan, programs }: RowChoice): BenchRow[] {
+  const native = ["--engine=native", ...(queues === null ? [] : [`--queues=${queues}`])];
+  const rows: BenchRow[] = [
+    row({ name: BASELINE_ROW, kind: "routes", backend: "host-gw" }),
+    row({ name: "host-gw", backend: "host-gw", reference: BASELINE_ROW }),
+    row({ name: VXLAN_DEVICE_ROW, kind: "vxlan-device", backend: "vxlan" }),
+    row({
+      name: VXLAN_KERNEL_ROW,
+      backend: "vxlan",
+      flags: ["--datapath=kernel"],
+      reference: VXLAN_DEVICE_ROW,
+    }),
+    row({ name: "native", flags: native }),
+    row({ name: "vxlan", backend: "vxlan", flags: native, reference: "native" }),
+    row({ name: "native-no-offload", flags: [...native, "--offload=off"] }),
+    row({ name: "dgram", flags: ["--engine=dgram"] }),
+    ...programs.map(({ name, path }) => row({ name, program: path })),
+    ...(flanneld === null ? [] : [row({ name: FLANNEL_ROW, kind: "flannel", program: flanneld })]),
   ];
+  return rows.filter(({ name }) => hasKernelVxlan || !NEEDS_VXLAN.includes(name));
 }
 
-function agentRow(name: string, flags: readonly string[], program: string | null = null): BenchRow {
-  return { name, kind: "agent", flags, program };
+/** A row with what is usual: the agent of this checkout, with udp. */
+function row(given: Partial<BenchRow> & Pick<BenchRow, "name">): BenchRow {
+  return { kind: "agent", backend: "udp", flags: [], program: null, reference: null, ...given };
 }
 
 function unusable(what: string, problem: string): OverlayError {

@@ -11,6 +11,7 @@ import type { BenchResult, RowMeasurement } from "./bench-result.ts";
 import { orderOfRepeat } from "./bench-rows.ts";
 import type { BenchRow } from "./bench-rows.ts";
 import { startCarrier } from "./carry/carrier.ts";
+import { clearHost } from "./carry/clear-host.ts";
 import { makeControlLink } from "./carry/control-link.ts";
 import { readMachineFacts } from "./machine-facts.ts";
 import type { MachineFacts } from "./machine-facts.ts";
@@ -71,7 +72,7 @@ async function measureInLab(options: BenchOptions): Promise<BenchResult> {
     signal: options.signal,
     onProgress: (text) => void options.progress.write(`${text}\n`),
   });
-  const measured = await measureAndTakeDown(lab, machine, options);
+  const measurements = await measureAndTakeDown(lab, machine, options);
   return {
     schema: "twill-bench-datapath",
     schemaVersion: SCHEMA_VERSION,
@@ -83,27 +84,23 @@ async function measureInLab(options: BenchOptions): Promise<BenchResult> {
       secondsPerRun: options.secondsPerRun,
       traffic: options.traffic,
       queues: options.queues,
-      overlayMtu: measured.overlayMtu,
-      rows: options.rows.map(({ name, flags, program }) => ({ name, flags, program })),
+      rows: options.rows,
     },
-    measurements: measured.measurements,
+    measurements,
   };
 }
-
-type Measured = Pick<BenchResult, "measurements"> & Pick<BenchResult["settings"], "overlayMtu">;
 
 async function measureAndTakeDown(
   lab: Lab,
   { receiveBufferBytes }: MachineFacts,
   options: BenchOptions,
-): Promise<Measured> {
+): Promise<RowMeasurement[]> {
   try {
     const place = benchPlace(lab);
-    const { overlayMtu } = await place.senderHost.subnetFile();
     await Promise.all(lab.hosts.map((host) => host.agent.stop()));
+    await Promise.all(lab.hosts.map(clearHost));
     await makeControlLink(place, options.signal);
-    const runs = { ...options, overlayMtu, receiveBufferBytes };
-    return { overlayMtu, measurements: await measureRows(place, options, runs) };
+    return await measureRows(place, options, { ...options, receiveBufferBytes });
   } catch (err) {
     throw options.signal.aborted ? err : withLogs(err, await saveLogs(lab));
   } finally {

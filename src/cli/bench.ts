@@ -9,6 +9,8 @@ import { runDatapathBench } from "../bench/datapath-bench.ts";
 import { TRAFFIC_KINDS, parseTrafficKinds } from "../bench/traffic/traffic-kind.ts";
 import type { TrafficKind } from "../bench/traffic/traffic-kind.ts";
 import { MAX_QUEUES } from "../datapath/tun.ts";
+import { hasKernelVxlan } from "../lab/machine/kernel-vxlan.ts";
+import { thisMachine } from "../lab/machine/required-tools.ts";
 import { DEFAULT_STATE_DIRECTORY } from "../lab/record/lab-store.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { interruptible } from "./interruptible.ts";
@@ -43,7 +45,7 @@ export function benchCommand(out: NodeJS.WritableStream): Command {
 function datapathCommand(out: NodeJS.WritableStream): Command {
   return new Command("datapath")
     .description(
-      "compare plain routes with the packet engines; exit code 1 when a datagram is not accounted for",
+      "compare the backends, the packet engines and the kernel; exit code 1 when a datagram is not accounted for",
     )
     .option("--repeats <n>", "times each row is measured", countUpTo(MAX_COUNT), DEFAULT_REPEATS)
     .option("--seconds <n>", "length of each run of TCP or UDP", countUpTo(MAX_COUNT), DEFAULT_SECONDS)
@@ -62,7 +64,15 @@ function datapathCommand(out: NodeJS.WritableStream): Command {
 async function measure(options: DatapathOptions, out: NodeJS.WritableStream): Promise<void> {
   const { repeats, seconds: secondsPerRun, queues = null, program: programs, stateDir } = options;
   const flanneld = options.flanneld === undefined ? null : resolve(options.flanneld);
-  const rows = planRows({ names: options.rows ?? null, queues, flanneld, programs });
+  // Without root no namespace can be made to try it in, and the benchmark says so itself.
+  const hasVxlan = thisMachine().userId !== 0 || (await hasKernelVxlan());
+  const rows = planRows({
+    names: options.rows ?? null,
+    queues,
+    flanneld,
+    hasKernelVxlan: hasVxlan,
+    programs,
+  });
   for (const { program } of rows) {
     if (program === null || existsSync(program)) continue;
     throw new OverlayError("ERR_OPTION_INVALID", `Cannot measure ${program}: there is no such file`);

@@ -5,9 +5,6 @@ import { OverlayError } from "../net/overlay-error.ts";
 import { parseNetworkConfig } from "../subnet-lease/network-config.ts";
 import type { NetworkConfig } from "../subnet-lease/network-config.ts";
 
-/** Backends of a lab's agents. */
-export const LAB_BACKENDS: readonly string[] = ["udp"];
-
 /** Of each subnet the pods do not get its own address, the gateway and the broadcast. */
 const ADDRESSES_NOT_FOR_PODS = 3;
 

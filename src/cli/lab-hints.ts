@@ -9,6 +9,8 @@ export interface HintedLab {
   /** Options that name the lab, each with a blank before it; empty for the usual one. */
   readonly suffix: string;
   readonly directory: string;
+  /** The overlay device of the hosts; null where there is none. */
+  readonly device: string | null;
   readonly pods: readonly { readonly name: string; readonly address: string }[];
 }
 
@@ -29,7 +31,7 @@ export function shellWord(text: string): string {
 }
 
 /** The lines to try. */
-export function howToTry({ program, suffix, directory, pods }: HintedLab): string {
+export function howToTry({ program, suffix, directory, device, pods }: HintedLab): string {
   const [from] = pods;
   const to = pods.at(-1);
   const ping =
@@ -40,6 +42,7 @@ export function howToTry({ program, suffix, directory, pods }: HintedLab): strin
     "Try:",
     ...ping,
     `  ${program} lab exec${suffix} h1 -- ip route`,
+    ...(device === null ? [] : [`  ${program} lab exec${suffix} h1 -- ip -d -s link show ${device}`]),
     `  ${program} lab status${suffix}`,
     `  ${program} status --run-dir ${shellWord(`${directory}/h1/run`)}`,
     `  ${program} lab down${suffix}`,

@@ -1,32 +1,47 @@
 /** `twill lab`: thin doors to src/lab. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { createLabWithLogs } from "../lab/create-lab-with-logs.ts";
-import { pictureOf, runDemo } from "../lab/demo.ts";
+import { DEMO_BACKENDS } from "../lab/demo/demo-ways.ts";
+import { runDemo } from "../lab/demo/run-demo.ts";
 import { AGENT_READY_TIMEOUT_MS, openLab } from "../lab/lab.ts";
 import type { Lab } from "../lab/lab.ts";
 import { checkRoot, thisMachine } from "../lab/machine/required-tools.ts";
 import { DEFAULT_OVERLAY_NETWORK, DEFAULT_UNDERLAY_MTU } from "../lab/record/address-plan.ts";
 import { DEFAULT_STATE_DIRECTORY } from "../lab/record/lab-store.ts";
+import { pictureOf } from "../lab/show/picture-of.ts";
 import { describeLab, formatHosts, isHealthy, reportHosts } from "../lab/show/lab-report.ts";
 import { removeLogs } from "../lab/show/save-logs.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { interruptible } from "./interruptible.ts";
-import { LAB_BACKENDS, checkNetworkHolds } from "./lab-check.ts";
+import { checkNetworkHolds } from "./lab-check.ts";
 import { commandOf, execIn } from "./lab-exec.ts";
 import { howToTry, programName, shellWord } from "./lab-hints.ts";
+import {
+  LAB_BACKENDS,
+  LAB_DATAPATHS,
+  parseBackendOption,
+  parseHostFlags,
+  planCarrying,
+} from "./lab-options.ts";
+import type { CarryOptions, CarryPlan } from "./lab-options.ts";
 
 interface NameOptions {
   readonly name: string;
   readonly stateDir: string;
 }
 
-interface UpOptions extends NameOptions {
+interface UpOptions extends NameOptions, CarryOptions {
   readonly hosts: number;
   readonly pods: number;
-  readonly backend: string;
   readonly network: string;
   readonly underlayMtu: number;
   readonly subnetFile?: string;
+}
+
+interface DemoOptions {
+  readonly hosts: number;
+  readonly backend?: string;
+  readonly stateDir: string;
 }
 
 const EXIT_FAILURE = 1;
@@ -55,14 +70,32 @@ function upCommand(out: NodeJS.WritableStream): Command {
     .addOption(
       new Option("--backend <type>", "backend in the network config").choices(LAB_BACKENDS).default("udp"),
     )
+    .option(
+      "--backend-option <name=json>",
+      "member of the network config's Backend, repeatable",
+      addTo(parseBackendOption),
+      [],
+    )
+    .addOption(
+      new Option("--datapath <where>", "--datapath of every agent (the agents' own default)").choices(
+        LAB_DATAPATHS,
+      ),
+    )
+    .option(
+      "--host-flags <host=flags>",
+      "agent flags for one host, as h2=--datapath=kernel, repeatable",
+      addTo(parseHostFlags),
+      [],
+    )
     .option("--network <prefix>", "overlay network", DEFAULT_OVERLAY_NETWORK)
     .option("--underlay-mtu <bytes>", "MTU between the hosts", parseCount, DEFAULT_UNDERLAY_MTU)
     .option("--subnet-file <path>", "where each agent writes its subnet file; %h is the host's name")
     .action(async (options: UpOptions) => {
       checkNetworkHolds(options);
+      const carrying = planCarrying(options);
       // A reader that goes away (`lab up | head`) takes no lab down that is to stay.
       await interruptible(async (signal) => {
-        await up(options, signal, out);
+        await up(options, carrying, signal, out);
       });
     });
 }
@@ -96,7 +129,7 @@ function execCommand(): Command {
 
 function restartCommand(out: NodeJS.WritableStream): Command {
   return named(new Command("restart"))
-    .description("start the agent of a host anew, with the lab's flags, whether it runs or not")
+    .description("start the agent of a host anew, with the flags it was made with, whether it runs or not")
     .argument("<host>", "host, as h1")
     .action(async (name: string, options: NameOptions) => {
       checkRoot(thisMachine());
@@ -130,12 +163,13 @@ function downCommand(out: NodeJS.WritableStream): Command {
 
 function demoCommand(out: NodeJS.WritableStream): Command {
   return new Command("demo")
-    .description("make a lab, show that it works, take it down")
+    .description("make a lab with each backend in turn, show that it works, take it down")
     .option("--hosts <n>", "number of hosts, 2 to 50", parseCount, DEFAULT_HOSTS)
+    .addOption(new Option("--backend <type>", "the only one to show (all)").choices(DEMO_BACKENDS))
     .option("--state-dir <path>", "directory of all labs", DEFAULT_STATE_DIRECTORY)
-    .action(async ({ hosts, stateDir }: { hosts: number; stateDir: string }) => {
+    .action(async ({ hosts, backend, stateDir }: DemoOptions) => {
       await interruptible(async (signal) => {
-        await runDemo({ hosts, stateDirectory: stateDir, out, signal });
+        await runDemo({ hosts, backend, stateDirectory: stateDir, out, signal });
       }, out);
     });
 }
@@ -146,7 +180,12 @@ function named(command: Command): Command {
     .option("--state-dir <path>", "directory of all labs", DEFAULT_STATE_DIRECTORY);
 }
 
-async function up(options: UpOptions, signal: AbortSignal, out: NodeJS.WritableStream): Promise<void> {
+async function up(
+  options: UpOptions,
+  carrying: CarryPlan,
+  signal: AbortSignal,
+  out: NodeJS.WritableStream,
+): Promise<void> {
   const lab = await createLabWithLogs({
     owner: "user",
     name: options.name,
@@ -154,7 +193,7 @@ async function up(options: UpOptions, signal: AbortSignal, out: NodeJS.WritableS
     hosts: options.hosts,
     pods: options.pods,
     network: options.network,
-    networkConfig: { Backend: { Type: options.backend } },
+    ...carrying,
     underlayMtu: options.underlayMtu,
     subnetFile: options.subnetFile,
     signal,
@@ -169,7 +208,8 @@ function hints(lab: Lab, { name, stateDir }: UpOptions): string {
     (name === DEFAULT_NAME ? "" : ` --name ${name}`) +
     (stateDir === DEFAULT_STATE_DIRECTORY ? "" : ` --state-dir ${shellWord(stateDir)}`);
   const { directory, pods } = lab;
-  return howToTry({ program: programName(process.cwd()), suffix, directory, pods });
+  const device = lab.record.backend.deviceName;
+  return howToTry({ program: programName(process.cwd()), suffix, directory, pods, device });
 }
 
 async function openExisting({ name, stateDir }: NameOptions): Promise<Lab> {
@@ -179,6 +219,11 @@ async function openExisting({ name, stateDir }: NameOptions): Promise<Lab> {
     "ERR_LAB_FAILED",
     `Cannot use lab ${name}: there is none in ${stateDir} (twill lab up)`,
   );
+}
+
+/** For an option that may be given several times. */
+function addTo<T>(parse: (text: string) => T): (text: string, earlier: readonly T[]) => T[] {
+  return (text, earlier) => [...earlier, parse(text)];
 }
 
 function parseCount(text: string): number {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OverlayError } from "../net/overlay-error.ts";
 import { Lab } from "./lab.ts";
+import { finishPackets, mixesDataPaths } from "./machine/finish-packets.ts";
 import { installLeakCounter } from "./machine/leak-counter.ts";
 import { NETNS_DIRECTORY, makeNamespaces } from "./machine/namespace.ts";
 import { noteNetnsDirectory } from "./machine/netns-directory.ts";
@@ -19,8 +20,6 @@ import { countOf } from "./show/count-of.ts";
 
 /** What {@link createLab} takes besides the plan. */
 export interface CreateLabOptions extends LabOptions {
-  /** Counts packets that cross the underlay in clear, as {@link Lab.leaks} needs it. Default true. */
-  readonly countLeaks?: boolean;
   /** Told in a few words what was just done. */
   readonly onProgress?: (done: string) => void;
   /** Called with what stands of a lab that could not be finished, before it is taken down. */
@@ -61,14 +60,17 @@ export async function createLab(options: CreateLabOptions): Promise<Lab> {
 
 async function build(lab: Lab, options: CreateLabOptions): Promise<void> {
   const { signal, onProgress = () => undefined } = options;
-  const { underlayMtu, network } = lab.record;
+  const { underlayMtu, network, countsLeaks, backend } = lab.record;
   await makeNamespaces([lab.underlay, ...lab.hosts.map((host) => host.namespace)], signal);
   await makeUnderlay(lab.underlay, underlayMtu, signal);
-  if (options.countLeaks ?? true) await installLeakCounter(lab.underlay, network, signal);
+  if (countsLeaks) await installLeakCounter(lab.underlay, network, signal);
   for (const host of lab.hosts) {
     const plan = { name: host.name, address: host.underlayIp, mtu: underlayMtu };
     await connectHost(lab.underlay, host.namespace, plan, signal);
   }
+  const flags = lab.hosts.map((host) => host.agentFlags);
+  if (mixesDataPaths(backend.type, flags))
+    for (const host of lab.hosts) await finishPackets(host.namespace, signal);
   onProgress(`${countOf(lab.hosts.length, "host")} on the underlay bridge`);
 
   const hasEtcd = options.etcd ?? true;
@@ -78,7 +80,7 @@ async function build(lab: Lab, options: CreateLabOptions): Promise<void> {
     onProgress(`etcd answers at ${lab.etcd.url}, network config written`);
   }
   if (options.agents ?? hasEtcd) {
-    await lab.startAgents(options.agentFlags ?? [], signal);
+    await lab.startAgents([], signal);
     onProgress(agentsReady(lab.hosts.length));
     const pods = options.pods ?? 1;
     await lab.addPods(pods, signal);

@@ -2,6 +2,7 @@
  * A lab: hosts as network namespaces on an underlay bridge, one real etcd, an agent and pods on each host.
  * Used by `twill lab` and, the same, by the tests in network namespaces.
  */
+import { OverlayError } from "../net/overlay-error.ts";
 import { LabHost } from "./host/lab-host.ts";
 import type { LabNode } from "./host/lab-node.ts";
 import type { LabPod } from "./host/lab-pod.ts";
@@ -11,7 +12,7 @@ import type { LeakedPackets } from "./machine/leak-counter.ts";
 import { Namespace } from "./machine/namespace.ts";
 import { underlayIpOf } from "./record/address-plan.ts";
 import { LabJournal } from "./record/lab-journal.ts";
-import { readLabRecord } from "./record/lab-record.ts";
+import { readLabRecord } from "./record/record-file.ts";
 import type { LabRecord } from "./record/lab-record.ts";
 import { DEFAULT_STATE_DIRECTORY, labDirectory } from "./record/lab-store.ts";
 import { UNDERLAY_NAME, namespaceName } from "./record/names.ts";
@@ -83,18 +84,26 @@ export class Lab implements AsyncDisposable {
     return [...this.hosts, ...this.pods].find((node) => node.name === name) ?? null;
   }
 
-  /** Packets with an overlay address that crossed the underlay in clear, by direction. */
+  /**
+   * Packets with an overlay address that crossed the underlay in clear, by direction.
+   * @throws {OverlayError} `ERR_LAB_FAILED` in a lab that does not count them, as where the backend sends them so
+   */
   async leaks(): Promise<LeakedPackets> {
-    return await readLeakCounter(this.underlay);
+    const { countsLeaks, name, backend } = this.record;
+    if (countsLeaks) return await readLeakCounter(this.underlay);
+    const why = backend.isInClear
+      ? `its packets cross the underlay in clear by design (${backend.type}); countLeaks: true counts them all the same`
+      : "it was made without a counter (countLeaks: false)";
+    throw new OverlayError("ERR_LAB_FAILED", `Cannot count leaks in lab ${name}: ${why}`);
   }
 
-  /** Their number, which is to be 0. */
+  /** Their number, which is to be 0. @throws as {@link leaks} */
   async leakedPackets(): Promise<number> {
     const { fromOverlay, toOverlay } = await this.leaks();
     return fromOverlay + toOverlay;
   }
 
-  /** Starts an agent on each host and waits until each is ready and knows all others. */
+  /** Starts an agent on each host, as {@link LabHost.startAgent}, and waits until each is ready and knows all others. */
   async startAgents(flags: readonly string[] = [], signal?: AbortSignal): Promise<void> {
     const agents = await Promise.all(this.hosts.map((host) => host.startAgent(flags)));
     await Promise.all(

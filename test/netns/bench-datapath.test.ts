@@ -4,19 +4,22 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { clearHost } from "../../src/bench/carry/clear-host.ts";
 import type { BenchResult, RowMeasurement, UdpRun } from "../../src/bench/bench-result.ts";
+import type { LabHost } from "../../src/lab/host/lab-host.ts";
 import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
 import type { CommandResult } from "../../src/lab/machine/run-command.ts";
 import { listLabs } from "../../src/lab/record/lab-store.ts";
 import { endOf } from "../support/child-output.ts";
+import { createLab } from "../support/lab.ts";
 import { makeLabFolder, namespacesOf, removeLabFolder } from "../support/lab-folder.ts";
 
 const TWILL = fileURLToPath(new URL("../../bin/twill", import.meta.url));
 const STAND_IN = fileURLToPath(new URL("../support/flanneld-stand-in", import.meta.url));
 const SHORT = ["--repeats", "1", "--seconds", "1"];
 
-/** Takes one of ten datagrams that a host forwards, but none of the first, and tells nobody. */
-const THIEF = `table ip thief {
+/** Takes one of ten datagrams that cross the underlay's bridge, but none of the first, and tells nobody. */
+const THIEF = `table bridge thief {
   chain forward {
     type filter hook forward priority 0
     meta l4proto udp meta length > 64 numgen random mod 10 == 0 drop
@@ -62,12 +65,12 @@ function readResult(path: string): BenchResult {
 }
 
 function expectWholeMeasurement(measurement: RowMeasurement): void {
-  const { tcpOneStream, tcpFourStreams, udpSmall, udpFull, latency } = measurement;
+  const { overlayMtu, tcpOneStream, tcpFourStreams, udpSmall, udpFull, latency } = measurement;
   for (const tcp of [tcpOneStream, tcpFourStreams]) {
     expect(tcp?.receivedBytes).toBeGreaterThan(0);
     expect(tcp?.cpuSeconds).toBeGreaterThan(0);
   }
-  expect([udpSmall?.payloadBytes, udpFull?.payloadBytes]).toEqual([64, 1444]);
+  expect([udpSmall?.payloadBytes, udpFull?.payloadBytes]).toEqual([64, overlayMtu - 28]);
   for (const udp of [udpSmall, udpFull]) {
     expect(udp?.ledger.received).toBeGreaterThan(1);
     expect(udp?.ledger.unaccounted).toBe(0);
@@ -76,6 +79,43 @@ function expectWholeMeasurement(measurement: RowMeasurement): void {
   expect(latency).toMatchObject({ sent: 1000, answered: 1000 });
   expect(latency?.p50Micros).toBeLessThanOrEqual(latency?.p99Micros ?? 0);
 }
+
+/** What another row would meet: devices, routes and firewall rules of a host, but not counters. */
+async function traces(host: LabHost): Promise<string> {
+  const commands = ["ip -br link", "ip route show table all", "nft -s list ruleset"];
+  const shown = await Promise.all(commands.map((command) => host.execChecked(command.split(" "))));
+  return shown.join("");
+}
+
+describe("clearHost", () => {
+  it.each([
+    ["udp", []],
+    ["vxlan", []],
+    ["vxlan", ["--datapath=kernel"]],
+    ["host-gw", []],
+  ])("leaves nothing of agents with %s and %j, and the pods connected", async (Type, agentFlags) => {
+    await using lab = await createLab({
+      stateDirectory,
+      hosts: 2,
+      agentFlags,
+      networkConfig: { Backend: { Type } },
+      countLeaks: false,
+    });
+    const h1 = lab.host(0);
+    const [pod, network] = [h1.pod, lab.network.split("/")[0] ?? ""];
+    for (const { agent } of lab.hosts) await agent.stop();
+    const before = await traces(h1);
+    expect(before).toMatch(/proto 84/);
+    await clearHost(h1);
+    const after = await traces(h1);
+    expect(after).not.toMatch(/flannel|proto 84|^table /m);
+    expect(after).not.toContain(`${network}/`);
+    expect(after).toMatch(/^br-pods /m);
+    expect(await pod.ping(await h1.gateway())).toMatchObject({ lost: 0 });
+    await clearHost(h1); // once more is no error
+    expect(await traces(h1)).toBe(after);
+  });
+});
 
 describe("twill bench datapath", () => {
   it("accounts for every datagram, and leaves facts and values in a file", async () => {
@@ -87,11 +127,10 @@ describe("twill bench datapath", () => {
     const result = readResult(jsonPath);
     expect(result).toMatchObject({
       schema: "twill-bench-datapath",
-      schemaVersion: 1,
+      schemaVersion: 2,
       settings: {
         repeats: 1,
         secondsPerRun: 1,
-        overlayMtu: 1472,
         traffic: ["tcp1", "tcp4", "udp", "latency"],
       },
     });
@@ -100,9 +139,38 @@ describe("twill bench datapath", () => {
       Number(readFileSync("/proc/sys/net/core/rmem_default", "utf8")),
     );
     expect(result.measurements.map(({ row, repeat }) => `${row} ${repeat}`)).toEqual(["routes 1", "dgram 1"]);
+    expect(result.measurements.map(({ overlayMtu }) => overlayMtu)).toEqual([1500, 1472]);
     expect(result.measurements.map(({ datapath }) => datapath?.engine ?? null)).toEqual([null, "dgram"]);
     result.measurements.forEach(expectWholeMeasurement);
     expect(stdout).toMatch(/^TCP, 1 stream \(Gbit\/s\) +median +spread +\/ routes$/m);
+  });
+
+  it("measures vxlan in three ways and host-gw, each with its MTU, and compares them", async () => {
+    const jsonPath = join(stateDirectory, "backends.json");
+    const rows = "vxlan,flannel-vxlan,vxlan-kernel,host-gw,routes";
+    const { stdout, code } = await run("--rows", rows, "--only", "udp,latency", "--json", jsonPath);
+    expect(code).toBe(0);
+    const { measurements } = readResult(jsonPath);
+    expect(measurements.map(({ row, overlayMtu }) => `${row} ${overlayMtu}`)).toEqual([
+      "vxlan 1450",
+      "flannel-vxlan 1450",
+      "vxlan-kernel 1450",
+      "host-gw 1500",
+      "routes 1500",
+    ]);
+    const engines = measurements.map(({ datapath }) => datapath?.engine ?? null);
+    expect(engines).toEqual(["native", null, null, null, null]);
+    for (const { overlayMtu, udpSmall, udpFull, latency } of measurements) {
+      expect([udpSmall?.payloadBytes, udpFull?.payloadBytes]).toEqual([64, overlayMtu - 28]);
+      for (const udp of [udpSmall, udpFull]) {
+        expect(udp?.ledger.received).toBeGreaterThan(1);
+        expect(udp?.ledger.unaccounted).toBe(0);
+        expect(udp && sumOf(udp)).toBe(udp?.ledger.sent);
+      }
+      expect(latency).toMatchObject({ sent: 1000, answered: 1000 });
+    }
+    expect(stdout).toMatch(/^ {2}vxlan-kernel .* of flannel-vxlan$/m);
+    expect(stdout).toMatch(/^ {2}host-gw .* of routes$/m);
   });
 
   it("measures another build of twill, and flanneld", async () => {
@@ -123,7 +191,7 @@ describe("twill bench datapath", () => {
     const { child, lab } = await startBench("--rows", "routes", "--only", "udp", "--json", jsonPath);
     const ended = endOf(child);
     try {
-      await runChecked(["ip", "netns", "exec", `twl-${lab}-h2`, "nft", "-f", "-"], { stdin: THIEF });
+      await runChecked(["ip", "netns", "exec", `twl-${lab}-net`, "nft", "-f", "-"], { stdin: THIEF });
       expect(await ended).toBe(1);
     } finally {
       child.kill("SIGINT");

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -10,6 +10,7 @@ import { openLab } from "../../src/lab/lab.ts";
 import { identifyProcess } from "../../src/lab/machine/process-identity.ts";
 import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
 import type { CommandResult } from "../../src/lab/machine/run-command.ts";
+import type { LabRecord } from "../../src/lab/record/lab-record.ts";
 import { endOf, printed } from "../support/child-output.ts";
 import { makeLabFolder, namespacesOf, removeLabFolder } from "../support/lab-folder.ts";
 
@@ -41,6 +42,14 @@ async function replaceByHand(host: LabHost): Promise<number> {
     timeoutMs: 10_000,
   });
   return agent.pid ?? 0;
+}
+
+/** Puts lab.json into the form it had before hosts could differ. */
+async function writeAsVersion1(path: string): Promise<void> {
+  const record = JSON.parse(readFileSync(path, "utf8")) as LabRecord;
+  const { backend: _backend, countsLeaks: _countsLeaks, ...rest } = record;
+  const hosts = record.hosts.map(({ agentFlags: _agentFlags, ...host }) => host);
+  await writeFile(path, JSON.stringify({ ...rest, version: 1, hosts }));
 }
 
 describe("twill lab", () => {
@@ -79,10 +88,10 @@ describe("twill lab", () => {
       const status = await runChecked([TWILL, "lab", "status", ...named]);
       const [about, , h1, h2] = status.trimEnd().split("\n");
       expect(about).toMatch(
-        /^Lab cli: overlay 10\.244\.0\.0\/16, underlay MTU 1500, etcd http:.* \(pid [0-9]+\)$/,
+        /^Lab cli: backend udp, overlay 10\.244\.0\.0\/16, underlay MTU 1500, etcd http:.* \(pid [0-9]+\)$/,
       );
       expect(h1).toMatch(
-        /^h1 +192\.0\.2\.1 +10\.244\.[0-9]+\.0\/24 +[0-9]+ +ready +1 +h1p1 10\.244\.[0-9]+\.2$/,
+        /^h1 +192\.0\.2\.1 +10\.244\.[0-9]+\.0\/24 +[0-9]+ +ready +native +1 +h1p1 10\.244\.[0-9]+\.2$/,
       );
       const target = h2?.split(" ").at(-1) ?? "";
       const ping = await runCommand([
@@ -115,15 +124,35 @@ describe("twill lab", () => {
     expect(again).toMatchObject({ code: 0, stdout: "There is no lab cli.\n" });
   });
 
-  it("shows in a demo that everything works, and ends with demo: ok", async () => {
-    const demo = await runCommand([TWILL, "lab", "demo", "--state-dir", stateDirectory], {
-      timeoutMs: 60_000,
-    });
-    expect(demo).toMatchObject({ code: 0, stderr: "" });
-    expect(demo.stdout.trimEnd().split("\n").at(-1)).toBe("demo: ok");
-    expect(demo.stdout.match(/20 of 20 answered +[0-9.]+ ms +TTL 60$/gm)).toHaveLength(6);
-    expect(demo.stdout).toMatch(/192\.0\.2\.1:8285 > 192\.0\.2\.2:8285, UDP, 112 bytes, TTL 64/);
-    expect(readdirSync(stateDirectory).filter((name) => name.startsWith("demo-"))).toEqual([]);
+  it("takes over a lab of a version before, and takes it down", async () => {
+    const named = ["--name", "old", "--state-dir", stateDirectory];
+    await runChecked([TWILL, "lab", "up", "--hosts", "1", ...named]);
+    try {
+      await writeAsVersion1(join(stateDirectory, "old", "lab.json"));
+      const status = await runCommand([TWILL, "lab", "status", ...named]);
+      expect(status).toMatchObject({ code: 0, stderr: "" });
+      expect(status.stdout).toContain("Lab old: backend udp, ");
+      expect(await runCommand([TWILL, "lab", "restart", ...named, "h1"])).toMatchObject({ code: 0 });
+      expect(namespacesOf("old")).toHaveLength(3);
+      await writeAsVersion1(join(stateDirectory, "old", "lab.json"));
+    } finally {
+      expect(await runCommand([TWILL, "lab", "down", ...named])).toMatchObject({ code: 0 });
+    }
+    expect(namespacesOf("old")).toEqual([]);
+    expect(existsSync(join(stateDirectory, "old"))).toBe(false);
+  });
+
+  it.each([
+    [["--host-flags", "h9=--engine=dgram"], 'the agent of "h9": the lab has h1'],
+    [["--host-flags", "h1=--engine=steam"], "Cannot use --engine"],
+    [["--backend-option", "VNI=seven"], "is not JSON"],
+    [["--datapath", "kernel"], "udp packets always go through the agent"],
+  ])("refuses %j before it makes anything", async (options, message) => {
+    const named = ["--name", "refused", "--state-dir", stateDirectory];
+    const up = await runCommand([TWILL, "lab", "up", "--hosts", "1", ...options, ...named]);
+    expect(up).toMatchObject({ code: 2, stdout: "" });
+    expect(up.stderr).toContain(message);
+    expect(namespacesOf("refused")).toEqual([]);
   });
 
   it("says what failed, keeps the logs and leaves nothing else", async () => {

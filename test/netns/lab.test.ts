@@ -90,6 +90,25 @@ describe("leakedPackets", () => {
   });
 });
 
+describe("leaks", () => {
+  it("is an error where packets are to cross the underlay in clear, unless they are counted all the same", async () => {
+    const inClear = {
+      stateDirectory,
+      hosts: 1,
+      etcd: false,
+      networkConfig: { Backend: { Type: "host-gw" } },
+    };
+    await using lab = await createLab(inClear);
+    await expect(lab.leakedPackets()).rejects.toThrow(
+      `Cannot count leaks in lab ${lab.name}: its packets cross the underlay in clear by design (host-gw)`,
+    );
+    await using counted = await createLab({ ...inClear, countLeaks: true });
+    expect(await counted.leakedPackets()).toBe(0);
+    await using quiet = await createLab({ stateDirectory, hosts: 1, etcd: false, countLeaks: false });
+    await expect(quiet.leaks()).rejects.toThrow("it was made without a counter");
+  });
+});
+
 /*  pod 10.244.1.2 -- h1 192.0.2.1 --[underlay]-- h2 192.0.2.2 -- pod 10.244.2.2, with routes set by hand */
 describe("LabPod", () => {
   it("reaches a pod of another host by plain routes, and its probes count every loss", async () => {
@@ -122,6 +141,12 @@ describe("LabPod", () => {
     const whole = { count: 2, lingerMs: 200, dontFragment: true };
     expect(await h1.pod.ping("10.244.2.2", { ...whole, bytes: 1472 })).toMatchObject({ received: 2 });
     expect(await h1.pod.ping("10.244.2.2", { ...whole, bytes: 1473 })).toMatchObject({ received: 0 });
+
+    for (const host of lab.hosts) await host.setPodMtu(1500);
+    expect(await h1.pod.ping("10.244.2.2", { ...whole, bytes: 1500 })).toMatchObject({ received: 2 });
+    for (const host of lab.hosts) await host.setPodMtu(1400);
+    expect(await h1.pods[1]?.ping("10.244.2.2", { ...whole, bytes: 1400 })).toMatchObject({ received: 2 });
+    expect(await h1.pods[1]?.ping("10.244.2.2", { ...whole, bytes: 1401 })).toMatchObject({ received: 0 });
 
     await h2.execChecked(["nft", "-f", "-"], {
       stdin: `table ip lossy {
@@ -247,6 +272,34 @@ describe("a lab with agents", () => {
     await second.waitForPeers(1, 20_000);
     expect(await second.stop()).toEqual({ code: 0, signal: null });
     expect((await second.logLines()).filter((line) => line.includes('"msg":"Ready"'))).toHaveLength(2);
+  });
+
+  it("starts each agent with the flags of its host, however often, and those of one start after them", async () => {
+    await using lab = await createLab({
+      stateDirectory,
+      hosts: 2,
+      pods: 0,
+      agentFlags: ["--queues=1"],
+      hostFlags: { h2: ["--engine=dgram"] },
+    });
+    const carriers = async (): Promise<unknown[]> =>
+      await Promise.all(
+        lab.hosts.map(async ({ agent }) => {
+          await agent.waitReady(20_000);
+          const { datapath } = await agent.status();
+          return [datapath?.engine, datapath?.queues];
+        }),
+      );
+    const asMade = [
+      ["native", 1],
+      ["dgram", 1],
+    ];
+    expect(await carriers()).toEqual(asMade);
+    for (const host of lab.hosts) await host.restartAgent();
+    expect(await carriers()).toEqual(asMade);
+    await lab.host(1).agent.stop();
+    await lab.host(1).startAgent(["--engine=native"]);
+    expect((await carriers())[1]).toEqual(["native", 1]);
   });
 
   it("says at once why an agent does not get ready", async () => {

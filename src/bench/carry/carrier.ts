@@ -1,29 +1,45 @@
-/** What carries the packets while a row is measured: started before, stopped after, the hosts and pods stay. */
-import type { LabAgent } from "../../lab/host/lab-agent.ts";
+/** What carries the packets while a row is measured: started before, removed after, the hosts and pods stay. */
 import { eventually } from "../../lab/eventually.ts";
-import { AGENT_READY_TIMEOUT_MS } from "../../lab/lab.ts";
+import type { LabAgent } from "../../lab/host/lab-agent.ts";
 import type { BenchPlace } from "../bench-place.ts";
 import type { BenchRow } from "../bench-rows.ts";
+import type { OverlayDevice } from "../count/snapshot.ts";
+import { startAgents } from "./agent-carrier.ts";
+import { clearHost } from "./clear-host.ts";
 import { startFlannel } from "./flannel-carrier.ts";
+import { startRoutes } from "./routes-carrier.ts";
+import { startVxlanDevices } from "./vxlan-device-carrier.ts";
 
 /** A row's carrier, running. */
 export interface Carrier {
-  /** Whose counters tell about dropped packets; null where nobody counts but the kernel. */
+  /** Whose counters tell about each packet; null where nobody counts but the kernel. */
   readonly agents: { readonly sender: LabAgent; readonly receiver: LabAgent } | null;
+  /** The device that packets to the other host go into; null where that is the underlay's. */
+  readonly overlay: OverlayDevice | null;
+  /** What is to be the pods' MTU. */
+  readonly overlayMtu: number;
   stop(): Promise<void>;
 }
 
 const CARRIES_TIMEOUT_MS = 20_000;
 const PING_WAIT_MS = 200;
 
-/** Starts a row on the hosts and waits until the pods reach each other. @throws {OverlayError} `ERR_LAB_FAILED` */
+/**
+ * Starts a row on the hosts, gives the pods its MTU, and waits until they reach each other. After `stop` the hosts are as
+ * before. @throws {OverlayError} `ERR_LAB_FAILED`
+ */
 export async function startCarrier(place: BenchPlace, row: BenchRow, signal: AbortSignal): Promise<Carrier> {
   const carrier = await start(place, row, signal);
-  try {
-    await waitUntilCarried(place, row.name, signal);
-    return carrier;
-  } catch (err) {
+  const stop = async (): Promise<void> => {
     await carrier.stop();
+    await Promise.all(place.lab.hosts.map(clearHost));
+  };
+  try {
+    for (const host of place.lab.hosts) await host.setPodMtu(carrier.overlayMtu, signal);
+    await waitUntilCarried(place, row.name, signal);
+    return { ...carrier, stop };
+  } catch (err) {
+    await stop();
     throw err;
   }
 }
@@ -32,48 +48,12 @@ async function start(place: BenchPlace, row: BenchRow, signal: AbortSignal): Pro
   switch (row.kind) {
     case "routes":
       return await startRoutes(place, signal);
+    case "vxlan-device":
+      return await startVxlanDevices(place, signal);
     case "agent":
       return await startAgents(place, row, signal);
     case "flannel":
       return await startFlannel(place, row.program ?? "flanneld", signal);
-  }
-}
-
-/** What host-gw would set up: the way to the other host's subnet is the other host. */
-async function startRoutes({ senderHost, receiverHost }: BenchPlace, signal: AbortSignal): Promise<Carrier> {
-  const ways = [
-    { at: senderHost.namespace, route: `${await subnetOf(receiverHost)} via ${receiverHost.underlayIp}` },
-    { at: receiverHost.namespace, route: `${await subnetOf(senderHost)} via ${senderHost.underlayIp}` },
-  ];
-  // More specific than the overlay's route, which stays with the device of an agent that has ended.
-  for (const { at, route } of ways) await at.ip([`route replace ${route}`], signal);
-  return {
-    agents: null,
-    async stop() {
-      for (const { at, route } of ways) await at.ip([`route del ${route}`]);
-    },
-  };
-}
-
-async function subnetOf(host: BenchPlace["senderHost"]): Promise<string> {
-  return (await host.subnetFile()).subnet.toString();
-}
-
-async function startAgents(place: BenchPlace, row: BenchRow, signal: AbortSignal): Promise<Carrier> {
-  const options = row.program === null ? {} : { program: [row.program] };
-  const sender = await place.senderHost.startAgent(row.flags, options);
-  const receiver = await place.receiverHost.startAgent(row.flags, options);
-  const agents = [sender, receiver];
-  const stop = async (): Promise<void> => {
-    await Promise.all(agents.map((agent) => agent.stop()));
-  };
-  try {
-    for (const agent of agents) await agent.waitReady(AGENT_READY_TIMEOUT_MS, signal);
-    for (const agent of agents) await agent.waitForPeers(1, AGENT_READY_TIMEOUT_MS, signal);
-    return { agents: { sender, receiver }, stop };
-  } catch (err) {
-    await stop();
-    throw err;
   }
 }
 

@@ -7,9 +7,12 @@ import { LabProcess } from "../../lab/machine/lab-process.ts";
 import { eventually } from "../../lab/eventually.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import type { BenchPlace } from "../bench-place.ts";
-import { OVERLAY_DEVICE } from "../count/snapshot.ts";
 import type { Carrier } from "./carrier.ts";
 
+/** Name of its TUN. */
+const OVERLAY_DEVICE = "flannel0";
+/** IPv4 20, UDP 8. */
+const OVERHEAD_BYTES = 28;
 /** Leases of its own, so that neither program ever sees the other's. */
 const ETCD_PREFIX = "/bench/flannel/network";
 const READY_TIMEOUT_MS = 20_000;
@@ -26,6 +29,7 @@ export async function startFlannel(
   const { etcd, network } = place.lab;
   const config = JSON.stringify({ Network: network, Backend: { Type: "udp" } });
   await etcd.etcdctl(["put", `${ETCD_PREFIX}/config`, "--", config]);
+  const overlayMtu = place.lab.record.underlayMtu - OVERHEAD_BYTES;
   const started: LabProcess[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(started.map((one) => one.stop(STOP_TIMEOUT_MS)));
@@ -33,10 +37,14 @@ export async function startFlannel(
   try {
     for (const host of [place.senderHost, place.receiverHost]) {
       started.push(
-        await startOnHost(host, { program, etcdUrl: etcd.url, directory: place.lab.directory }, signal),
+        await startOnHost(
+          host,
+          { program, etcdUrl: etcd.url, directory: place.lab.directory, overlayMtu },
+          signal,
+        ),
       );
     }
-    return { agents: null, stop };
+    return { agents: null, overlay: { name: OVERLAY_DEVICE, kind: "tun" }, overlayMtu, stop };
   } catch (err) {
     await stop();
     throw err;
@@ -48,6 +56,7 @@ interface FlannelStart {
   readonly etcdUrl: string;
   /** The lab's. */
   readonly directory: string;
+  readonly overlayMtu: number;
 }
 
 async function startOnHost(host: LabHost, start: FlannelStart, signal: AbortSignal): Promise<LabProcess> {
@@ -56,8 +65,7 @@ async function startOnHost(host: LabHost, start: FlannelStart, signal: AbortSign
   await mkdir(directory, { recursive: true });
   // flanneld leases the subnet that it finds in its file, when nobody has it.
   const wanted = await host.subnetFile();
-  await writeFile(subnetFile, subnetFileText(wanted));
-  await removeOverlayDevice(host);
+  await writeFile(subnetFile, subnetFileText({ ...wanted, overlayMtu: start.overlayMtu }));
   const flannel = await LabProcess.start({
     namespace: host.namespace,
     argv: [
@@ -91,12 +99,6 @@ function subnetFileText({ network, gateway, subnet, overlayMtu }: SubnetFile): s
     "FLANNEL_IPMASQ=false",
     "",
   ].join("\n");
-}
-
-/** An agent's device outlives it and has the name and the route that flanneld wants. */
-async function removeOverlayDevice(host: LabHost): Promise<void> {
-  const { code } = await host.exec(["ip", "link", "show", "dev", OVERLAY_DEVICE]);
-  if (code === 0) await host.namespace.ip([`link del ${OVERLAY_DEVICE}`]);
 }
 
 /** Waits for flanneld's device and resolves with its address, which is the first of the subnet it leased. */

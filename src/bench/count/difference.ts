@@ -18,6 +18,7 @@ export function differenceOf(before: Snapshot, after: Snapshot): Snapshot {
             sender: subtractAgent(before.agents.sender, after.agents.sender),
             receiver: subtractAgent(before.agents.receiver, after.agents.receiver),
           },
+    overlay: after.overlay,
   };
 }
 

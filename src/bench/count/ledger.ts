@@ -4,9 +4,10 @@
  *   iperf3 > eth0 | pod1 > TUN > [agent] > eth0 | bridge | eth0 > socket > [agent] > TUN > pod1 | eth0 > iperf3
  *   sender's pod    sender's host                 underlay receiver's host                        receiver's pod
  *
- * The way is cut where every datagram is counted: at iperf3, at the pods' eth0, in the agents.
+ * The way is cut where every datagram is counted: at iperf3, at the pods' eth0, in the agents. Where the kernel carries,
+ * there is none of these, a vxlan device in place of the TUN, or no device of its own.
  */
-import { OVERLAY_DEVICE, deviceOf, protocolOf } from "./snapshot.ts";
+import { deviceOf, overlayDeviceOf, protocolOf } from "./snapshot.ts";
 import type { NamespaceCounters, Snapshot } from "./snapshot.ts";
 import { addUp, clamp, deviceDrop, ipDrop, protocolDrop, settle } from "./stretch.ts";
 import type { Drop, Ledger, Settlement } from "./stretch.ts";
@@ -60,14 +61,14 @@ function settleWay(
 ): Settlement {
   const { senderHost, receiverHost, receiver, agents } = run;
   const direction = outwards(run);
-  const toTunnel = [ipDrop(senderHost, "sender's host: IP"), tunQueueDrop(direction)];
+  const toTunnel = [ipDrop(senderHost, "sender's host: IP"), overlayEntryDrop(run)];
   const fromTunnel = [
     ipDrop(receiverHost, "receiver's host: IP"),
     deviceDrop(receiver, "receiver's pod: backlog of eth0", "eth0", "rxDropped"),
   ];
   if (agents === null) {
-    const write = deviceDrop(receiverHost, "receiver's host: TUN", OVERLAY_DEVICE, "rxDropped");
-    const counted = [...toTunnel, refusedSends(run), ...underlayDrops(direction), write, ...fromTunnel];
+    const way = [refusedSends(run), ...underlayDrops(direction), overlayExitDrop(run)];
+    const counted = [...toTunnel, ...way, ...fromTunnel];
     return settle({ from: left, to: arrived, counted, mostPerDrop: 1 });
   }
   const ends = { encap: agents.sender, decap: agents.receiver };
@@ -112,6 +113,23 @@ function firstHopDrop(sender: NamespaceCounters, senderHost: NamespaceCounters):
     deviceOf(senderHost, "pod1").rxDropped,
   ];
   return { where: "sender's pod: socket, or backlog of its veth", packets: Math.max(...counts) };
+}
+
+/**
+ * Where packets go into the overlay's device. Of the kernel's vxlan a packet that the backlog behind eth0 drops is one that
+ * the device could not send, too.
+ */
+function overlayEntryDrop(run: Snapshot): Drop {
+  const { senderHost, underlay, overlay } = run;
+  if (overlay?.kind !== "vxlan") return tunQueueDrop(outwards(run));
+  const refused = overlayDeviceOf(senderHost, overlay).txDropped - deviceOf(underlay, "h1").rxDropped;
+  return { where: "sender's host: vxlan device", packets: Math.max(0, refused) };
+}
+
+/** Where packets come out of the overlay's device. */
+function overlayExitDrop({ receiverHost, overlay }: Snapshot): Drop {
+  const where = overlay?.kind === "vxlan" ? "receiver's host: vxlan device" : "receiver's host: TUN";
+  return { where, packets: overlayDeviceOf(receiverHost, overlay).rxDropped };
 }
 
 /** Sends that the kernel refused a program without counters, less those that the backlog behind eth0 counts as well. */

@@ -8,8 +8,12 @@ import type { Carrier } from "../carry/carrier.ts";
 import { NO_DEVICE, parseDeviceCounters, parseProtocolCounters } from "./kernel-counters.ts";
 import type { DeviceCounters } from "./kernel-counters.ts";
 
-/** The TUN of both twill and flannel. */
-export const OVERLAY_DEVICE = "flannel0";
+/** The device on each host that packets to the other host go into. */
+export interface OverlayDevice {
+  readonly name: string;
+  /** What is behind it: a program, or the kernel's own encapsulation. */
+  readonly kind: "tun" | "vxlan";
+}
 
 /** Counters of one namespace. */
 export interface NamespaceCounters {
@@ -30,7 +34,11 @@ export interface Snapshot {
   readonly receiver: NamespaceCounters;
   /** Null where no agent counts. */
   readonly agents: { readonly sender: AgentCounters; readonly receiver: AgentCounters } | null;
+  /** Null where packets go into the underlay's device at once. */
+  readonly overlay: OverlayDevice | null;
 }
+
+type Counted = Pick<Carrier, "agents" | "overlay">;
 
 /** Longer than a packet waits anywhere, so two equal looks mean that none is on its way. */
 const SETTLE_POLL_MS = 100;
@@ -41,13 +49,18 @@ export function deviceOf({ devices }: NamespaceCounters, name: string): DeviceCo
   return devices.get(name) ?? NO_DEVICE;
 }
 
+/** The counters of the overlay's device on a host; zeros where there is none. */
+export function overlayDeviceOf(counters: NamespaceCounters, overlay: OverlayDevice | null): DeviceCounters {
+  return overlay === null ? NO_DEVICE : deviceOf(counters, overlay.name);
+}
+
 /** A protocol's counter; 0 where this kernel does not have it. */
 export function protocolOf({ protocols }: NamespaceCounters, name: string): number {
   return protocols.get(name) ?? 0;
 }
 
 /** They are moving while packets are on their way. */
-async function readSnapshot(place: BenchPlace, agents: Carrier["agents"]): Promise<Snapshot> {
+async function readSnapshot(place: BenchPlace, { agents, overlay }: Counted): Promise<Snapshot> {
   const [sender, senderHost, underlay, receiverHost, receiver, agentCounters] = await Promise.all([
     readNamespace(place.sender.namespace),
     readNamespace(place.senderHost.namespace),
@@ -56,19 +69,19 @@ async function readSnapshot(place: BenchPlace, agents: Carrier["agents"]): Promi
     readNamespace(place.receiver.namespace),
     agents === null ? null : readAgents(agents),
   ]);
-  return { sender, senderHost, underlay, receiverHost, receiver, agents: agentCounters };
+  return { sender, senderHost, underlay, receiverHost, receiver, agents: agentCounters, overlay };
 }
 
 /** Waits until the pods' packets have arrived or were dropped, and reads every counter. @throws {OverlayError} `ERR_LAB_FAILED` */
 export async function settledSnapshot(
   place: BenchPlace,
-  agents: Carrier["agents"],
+  carrier: Counted,
   signal: AbortSignal,
 ): Promise<Snapshot> {
   let last: Snapshot | null = null;
   return await eventually(
     async () => {
-      const now = await readSnapshot(place, agents);
+      const now = await readSnapshot(place, carrier);
       const isSettled = last !== null && isDeepStrictEqual(pick(last), pick(now));
       last = now;
       return isSettled ? now : null;
@@ -79,11 +92,11 @@ export async function settledSnapshot(
 
 /** What the pods' packets move and the agents' talk with etcd does not. */
 function pick(snapshot: Snapshot): unknown {
-  const { sender, senderHost, receiverHost, receiver, agents } = snapshot;
+  const { sender, senderHost, receiverHost, receiver, agents, overlay } = snapshot;
   return [
     deviceOf(sender, "eth0"),
-    deviceOf(senderHost, OVERLAY_DEVICE),
-    deviceOf(receiverHost, OVERLAY_DEVICE),
+    overlayDeviceOf(senderHost, overlay),
+    overlayDeviceOf(receiverHost, overlay),
     deviceOf(receiver, "eth0"),
     protocolOf(receiver, "Udp.InDatagrams"),
     agents,

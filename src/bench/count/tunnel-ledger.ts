@@ -3,8 +3,8 @@
  *
  *   TUN > [agent] > eth0 | bridge | eth0 > socket > [agent] > TUN
  */
-import { OVERLAY_DEVICE } from "./snapshot.ts";
-import type { AgentCounters, NamespaceCounters, Snapshot } from "./snapshot.ts";
+import { overlayDeviceOf } from "./snapshot.ts";
+import type { AgentCounters, NamespaceCounters, OverlayDevice, Snapshot } from "./snapshot.ts";
 import { addUp, deviceDrop, protocolDrop, settle } from "./stretch.ts";
 import type { Drop, Ledger, Settlement, Stretch } from "./stretch.ts";
 
@@ -18,6 +18,7 @@ export interface TunnelDirection {
   readonly underlay: NamespaceCounters;
   /** The sending host's port of the underlay's bridge. */
   readonly port: "h1" | "h2";
+  readonly overlay: OverlayDevice | null;
 }
 
 /** The counters of the agents at its two ends. */
@@ -54,7 +55,7 @@ export function drawUpTunnelLedger(run: Snapshot): Ledger | null {
 }
 
 /** The direction in which iperf3 and ping send. */
-export function outwards({ senderHost, receiverHost, underlay }: Snapshot): TunnelDirection {
+export function outwards({ senderHost, receiverHost, underlay, overlay }: Snapshot): TunnelDirection {
   return {
     fromName: "sender's",
     toName: "receiver's",
@@ -62,10 +63,11 @@ export function outwards({ senderHost, receiverHost, underlay }: Snapshot): Tunn
     toHost: receiverHost,
     underlay,
     port: "h1",
+    overlay,
   };
 }
 
-function homewards({ senderHost, receiverHost, underlay }: Snapshot): TunnelDirection {
+function homewards({ senderHost, receiverHost, underlay, overlay }: Snapshot): TunnelDirection {
   return {
     fromName: "receiver's",
     toName: "sender's",
@@ -73,6 +75,7 @@ function homewards({ senderHost, receiverHost, underlay }: Snapshot): TunnelDire
     toHost: senderHost,
     underlay,
     port: "h2",
+    overlay,
   };
 }
 
@@ -107,8 +110,9 @@ export function underlayDrops({ toName, toHost, underlay, port }: TunnelDirectio
 }
 
 /** The TUN's queue was full: nobody read it as fast as the kernel filled it. */
-export function tunQueueDrop({ fromName, fromHost }: TunnelDirection): Drop {
-  return deviceDrop(fromHost, `${fromName} host: queue of the TUN`, OVERLAY_DEVICE, "txDropped");
+export function tunQueueDrop({ fromName, fromHost, overlay }: TunnelDirection): Drop {
+  const { txDropped } = overlayDeviceOf(fromHost, overlay);
+  return { where: `${fromName} host: queue of the TUN`, packets: txDropped };
 }
 
 /** An agent counts what it drops packet by packet, by the reason. */

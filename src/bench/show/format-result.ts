@@ -1,6 +1,7 @@
 /** The figures as tables for people: medians, their spread, and ratios within one repeat. */
 import { countOf } from "../../lab/show/count-of.ts";
 import { formatTable } from "../../lab/show/format-table.ts";
+import type { BenchRow } from "../bench-rows.ts";
 import type { BenchResult, RowMeasurement, TcpRun, UdpRun } from "../bench-result.ts";
 import { BASELINE_ROW, FLANNEL_ROW } from "../bench-rows.ts";
 import type { MachineFacts } from "../machine-facts.ts";
@@ -41,11 +42,11 @@ export function formatResult(result: BenchResult): string {
   const names = settings.rows.map((row) => row.name);
   // Of each row the repeats come in their order, so the first values of two rows are of the same repeat.
   const byRow = new Map(names.map((name) => [name, measurements.filter((one) => one.row === name)]));
-  const about = `${countOf(machine.cores, "core")}, ${machine.cpuModel}, kernel ${machine.kernel}, load ${machine.loadAverage1Min.toFixed(1)} before; ${countOf(settings.repeats, "repeat")} of ${settings.secondsPerRun} s each run, overlay MTU ${settings.overlayMtu}\n`;
+  const about = `${countOf(machine.cores, "core")}, ${machine.cpuModel}, kernel ${machine.kernel}, load ${machine.loadAverage1Min.toFixed(1)} before; ${countOf(settings.repeats, "repeat")} of ${settings.secondsPerRun} s each run\n`;
   return [
-    about,
+    about + formatMtus(measurements),
     ...FIGURES.filter((figure) => measurements.some((one) => figure.of(one) !== null)).map((figure) =>
-      formatFigure(figure, byRow),
+      formatFigure(figure, settings.rows, byRow),
     ),
     ...formatLedgers(measurements),
     formatOthers(measurements),
@@ -78,7 +79,21 @@ export function unaccountedIn({ measurements }: Pick<BenchResult, "measurements"
     .reduce((sum, run) => sum + (run?.ledger.unaccounted ?? 0), 0);
 }
 
-function formatFigure(figure: Figure, byRow: ReadonlyMap<string, readonly RowMeasurement[]>): string {
+/** The MTU of each row's pods, one line. */
+function formatMtus(measurements: readonly RowMeasurement[]): string {
+  const rowsByMtu = new Map<number, Set<string>>();
+  for (const { overlayMtu, row } of measurements) {
+    rowsByMtu.set(overlayMtu, (rowsByMtu.get(overlayMtu) ?? new Set()).add(row));
+  }
+  return `overlay MTU ${[...rowsByMtu].map(([mtu, rows]) => `${mtu}: ${[...rows].join(", ")}`).join("; ")}\n`;
+}
+
+function formatFigure(
+  figure: Figure,
+  planned: readonly BenchRow[],
+  byRow: ReadonlyMap<string, readonly RowMeasurement[]>,
+): string {
+  const references = new Map(planned.map(({ name, reference }) => [name, reference]));
   const values = new Map(
     [...byRow].map(([row, measured]) => [row, measured.flatMap((one) => figure.of(one) ?? [])]),
   );
@@ -87,9 +102,22 @@ function formatFigure(figure: Figure, byRow: ReadonlyMap<string, readonly RowMea
     const { median, min, max } = spreadOf(own);
     const [shown, low, high] = [median, min, max].map((value) => value.toFixed(figure.decimals));
     const ratios = baselines.map((name) => formatRatio(medianRatio(own, values.get(name) ?? [])));
-    return [`  ${row}`, shown ?? "", `${low ?? ""} to ${high ?? ""}`, ...ratios];
+    const beside = formatReference(own, references.get(row) ?? null, values);
+    return [`  ${row}`, shown ?? "", `${low ?? ""} to ${high ?? ""}`, ...ratios, beside];
   });
-  return formatTable([[figure.title, "median", "spread", ...baselines.map((name) => `/ ${name}`)], ...rows]);
+  const titles = baselines.map((name) => `/ ${name}`);
+  const last = rows.some((cells) => cells.at(-1) !== "") ? "/ its like" : "";
+  return formatTable([[figure.title, "median", "spread", ...titles, last], ...rows]);
+}
+
+/** The ratio to the row that does the same work in another way, and its name; nothing where there is none. */
+function formatReference(
+  own: readonly number[],
+  reference: string | null,
+  values: ReadonlyMap<string, readonly number[]>,
+): string {
+  const others = reference === null ? undefined : values.get(reference);
+  return others === undefined ? "" : `${formatRatio(medianRatio(own, others))} of ${reference ?? ""}`;
 }
 
 function gigabits(run: TcpRun | null): number | null {

@@ -12,7 +12,6 @@ import { runUdp } from "./udp-run.ts";
 export interface RowRunsOptions {
   readonly traffic: readonly TrafficKind[];
   readonly secondsPerRun: number;
-  readonly overlayMtu: number;
   readonly receiveBufferBytes: number;
   readonly signal: AbortSignal;
 }
@@ -28,8 +27,9 @@ const WARM_UP_SECONDS = 1;
 export async function measureRow(
   place: BenchPlace,
   carrier: Carrier,
-  { traffic, secondsPerRun: seconds, overlayMtu, receiveBufferBytes, signal }: RowRunsOptions,
+  { traffic, secondsPerRun: seconds, receiveBufferBytes, signal }: RowRunsOptions,
 ): Promise<Omit<RowMeasurement, "row" | "repeat">> {
+  const { overlayMtu } = carrier;
   const when = async <T>(kind: TrafficKind, run: () => Promise<T>): Promise<T | null> =>
     traffic.includes(kind) ? await run() : null;
   const tcp = (streams: number, length = seconds) =>
@@ -39,6 +39,7 @@ export async function measureRow(
 
   await tcp(1, WARM_UP_SECONDS); // a new process is slow at first
   return {
+    overlayMtu,
     tcpOneStream: await when("tcp1", () => tcp(1)),
     tcpFourStreams: await when("tcp4", () => tcp(MANY_STREAMS)),
     udpSmall: await when("udp", () => udp(SMALL_PAYLOAD_BYTES)),

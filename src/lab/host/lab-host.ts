@@ -12,7 +12,7 @@ import { namespaceName, podName } from "../record/names.ts";
 import { LabAgent, agentFiles } from "./lab-agent.ts";
 import type { AgentFiles } from "./lab-agent.ts";
 import { LabNode } from "./lab-node.ts";
-import { LabPod, connectPod, ensurePodBridge } from "./lab-pod.ts";
+import { LabPod, connectPod, ensurePodBridge, setPodMtu } from "./lab-pod.ts";
 import { parseSubnetFile } from "./subnet-file.ts";
 import type { SubnetFile } from "./subnet-file.ts";
 
@@ -27,6 +27,8 @@ export interface StartAgentOptions {
 export class LabHost extends LabNode {
   readonly underlayIp: string;
   readonly files: AgentFiles;
+  /** What each agent here is started with, after the flags that every lab's agent has. */
+  readonly agentFlags: readonly string[];
   readonly #journal: LabJournal;
   readonly #etcdUrl: string;
   readonly #pods: LabPod[];
@@ -37,6 +39,7 @@ export class LabHost extends LabNode {
     super(record.name, new Namespace(namespaceName(lab, record.name), token));
     this.underlayIp = underlayIp.toString();
     this.files = agentFiles(join(journal.directory, record.name), record.subnetFile);
+    this.agentFlags = record.agentFlags;
     this.#journal = journal;
     this.#etcdUrl = etcdUrl;
     this.#agent = record.agent === null ? null : new LabAgent(LabProcess.adopt(record.agent), this.files);
@@ -68,13 +71,13 @@ export class LabHost extends LabNode {
     throw new OverlayError("ERR_LAB_FAILED", `Cannot use the pod of ${this.name}: it has none`);
   }
 
-  /** Starts an agent; `flags` stand after the lab's own, so they win. Await its `waitReady`. */
+  /** Starts an agent; `flags` stand after those of the lab and of this host, so they win. Await its `waitReady`. */
   async startAgent(flags: readonly string[] = [], options: StartAgentOptions = {}): Promise<LabAgent> {
     const agent = await LabAgent.start({
       namespace: this.namespace,
       files: this.files,
       etcdUrl: this.#etcdUrl,
-      flags,
+      flags: [...this.agentFlags, ...flags],
       env: options.env ?? {},
       program: options.program,
     });
@@ -83,7 +86,7 @@ export class LabHost extends LabNode {
     return agent;
   }
 
-  /** Starts the agent anew with the lab's flags; one that runs is ended first, whoever started it. */
+  /** Starts the agent anew with the flags it was made with; one that runs is ended first, whoever started it. */
   async restartAgent(): Promise<LabAgent> {
     if (this.#agent !== null) await (await this.#agent.current()).stop();
     return await this.startAgent();
@@ -128,6 +131,12 @@ export class LabHost extends LabNode {
     await ensurePodBridge(this.namespace, file, signal);
     await connectPod(this.namespace, namespace, { address, number, file }, signal);
     return pod;
+  }
+
+  /** Gives this host's pods, and the bridge they hang on, another MTU than the subnet file said when they were made. */
+  async setPodMtu(overlayMtu: number, signal?: AbortSignal): Promise<void> {
+    const pods = this.#pods.map((pod) => pod.namespace);
+    await setPodMtu(this.namespace, pods, overlayMtu, signal);
   }
 
   /** Lets this program end while the agent goes on. */

@@ -54,7 +54,7 @@ export async function connectPod(
   signal?: AbortSignal,
 ): Promise<void> {
   const { address, number, file } = plan;
-  const device = `pod${number}`;
+  const device = podDevice(number);
   await host.ip(
     [
       `link add ${device} mtu ${file.overlayMtu} type veth peer name eth0 mtu ${file.overlayMtu} netns ${pod.name}`,
@@ -70,4 +70,22 @@ export async function connectPod(
     ],
     signal,
   );
+}
+
+/** Changes the MTU of the bridge and of both ends of every pod's veth; `pods` in the order they were connected. */
+export async function setPodMtu(
+  host: Namespace,
+  pods: readonly Namespace[],
+  overlayMtu: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  const devices = [...pods.keys()].map((i) => podDevice(i + 1));
+  const lines = [...devices, POD_BRIDGE].map((device) => `link set ${device} mtu ${overlayMtu}`);
+  await host.ip(lines, signal);
+  for (const pod of pods) await pod.ip([`link set eth0 mtu ${overlayMtu}`], signal);
+}
+
+/** The host's end of a pod's veth, counted from 1. */
+function podDevice(number: number): string {
+  return `pod${number}`;
 }

@@ -10,6 +10,7 @@ const TOOLS: ReadonlyMap<string, string> = new Map([
   ["nsenter", "util-linux"],
   ["sysctl", "procps"],
   ["nft", "nftables"],
+  ["ethtool", "ethtool"],
   ["ping", "iputils-ping"],
   ["etcd", "etcd-server"],
   ["etcdctl", "etcd-client"],

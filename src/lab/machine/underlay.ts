@@ -4,6 +4,8 @@ import type { Namespace } from "./namespace.ts";
 
 /** Bridge in the underlay's namespace. */
 export const UNDERLAY_BRIDGE = "br0";
+/** A host's device on the underlay. */
+export const HOST_DEVICE = "eth0";
 
 /**
  * Makes the bridge and the router's address. The router drops what is not for itself: a packet that leaks is
@@ -30,9 +32,9 @@ export async function connectHost(
   await host.sysctl(["net.ipv4.ip_forward=1"], signal);
   await host.ip(
     [
-      `link add eth0 mtu ${plan.mtu} type veth peer name ${plan.name} mtu ${plan.mtu} netns ${underlay.name}`,
-      `addr add ${plan.address}/${UNDERLAY_NETWORK.length} dev eth0`,
-      "link set eth0 up",
+      `link add ${HOST_DEVICE} mtu ${plan.mtu} type veth peer name ${plan.name} mtu ${plan.mtu} netns ${underlay.name}`,
+      `addr add ${plan.address}/${UNDERLAY_NETWORK.length} dev ${HOST_DEVICE}`,
+      `link set ${HOST_DEVICE} up`,
       `route add default via ${ROUTER_IP.toString()}`,
     ],
     signal,

@@ -4,10 +4,10 @@ import type { LabHost } from "../host/lab-host.ts";
 import type { LabPod } from "../host/lab-pod.ts";
 import type { Lab } from "../lab.ts";
 import type { Namespace } from "../machine/namespace.ts";
-import { UNDERLAY_BRIDGE } from "../machine/underlay.ts";
+import { HOST_DEVICE, UNDERLAY_BRIDGE } from "../machine/underlay.ts";
 import { formatTable } from "../show/format-table.ts";
-import { captureOne, decodeIpv4 } from "./packet-capture.ts";
-import type { CapturedPacket } from "./packet-capture.ts";
+import { describeCarried, describePacket } from "./describe-packet.ts";
+import { captureOne } from "./packet-capture.ts";
 
 /** A pod and the host it is on. */
 export interface PodPlace {
@@ -15,12 +15,13 @@ export interface PodPlace {
   readonly pod: LabPod;
 }
 
-const UDP_HEADER_BYTES = 8; // RFC 768
-const PROTOCOL_UDP = 17;
 /** Size of the one packet that is followed: ping's usual one. */
 const PACKET_BYTES = 84;
 
-/** Sends one echo request and shows it at each of five devices. @throws {OverlayError} `ERR_LAB_FAILED` when it is not seen at one */
+/**
+ * Sends one echo request and shows it at each of five devices: the pods', the hosts' that the kernel's routes name, and
+ * the underlay's bridge. @throws {OverlayError} `ERR_LAB_FAILED` when it is not seen at one
+ */
 export async function followPacket(lab: Lab, from: PodPlace, to: PodPlace): Promise<string> {
   const inner = `icmp[icmptype] == icmp-echo and src host ${from.pod.address} and dst host ${to.pod.address}`;
   const outer = `udp and src host ${from.host.underlayIp} and dst host ${to.host.underlayIp}`;
@@ -29,24 +30,25 @@ export async function followPacket(lab: Lab, from: PodPlace, to: PodPlace): Prom
   const captures = await Promise.all([
     captureOne(from.pod.namespace, "eth0", inner),
     captureOne(from.host.namespace, outDevice, inner),
-    captureOne(lab.underlay, UNDERLAY_BRIDGE, outer),
+    captureOne(lab.underlay, UNDERLAY_BRIDGE, outDevice === HOST_DEVICE ? inner : outer),
     captureOne(to.host.namespace, inDevice, inner),
     captureOne(to.pod.namespace, "eth0", inner),
   ]);
   await from.pod.ping(to.pod.address, { count: 1, bytes: PACKET_BYTES });
-  const [sent, encapsulating, carried, decapsulated, received] = await Promise.all(
+  const [sent, leaving, carried, entering, received] = await Promise.all(
     captures.map((capture) => capture.packet),
   );
-  if (!sent || !encapsulating || !carried || !decapsulated || !received) {
+  if (!sent || !leaving || !carried || !entering || !received) {
     throw new OverlayError("ERR_LAB_FAILED", "Cannot follow the packet: a capture has no result");
   }
+  const [outermost = "", ...inside] = describeCarried(carried);
   return formatTable([
-    [`${from.pod.name} eth0`, describe(sent)],
-    [`${from.host.name} ${outDevice}`, describe(encapsulating)],
-    [`underlay ${UNDERLAY_BRIDGE}`, describeOuter(carried)],
-    ["", `  inside: ${describeInner(carried)}`],
-    [`${to.host.name} ${inDevice}`, describe(decapsulated)],
-    [`${to.pod.name} eth0`, describe(received)],
+    [`${from.pod.name} eth0`, describePacket(sent)],
+    [`${from.host.name} ${outDevice}`, describePacket(leaving)],
+    [`underlay ${UNDERLAY_BRIDGE}`, outermost],
+    ...inside.map((line) => ["", `  inside: ${line}`]),
+    [`${to.host.name} ${inDevice}`, describePacket(entering)],
+    [`${to.pod.name} eth0`, describePacket(received)],
   ]);
 }
 
@@ -63,21 +65,4 @@ async function routeDevice(namespace: Namespace, address: string): Promise<strin
   const device = routes[0]?.dev;
   if (device !== undefined) return device;
   throw new OverlayError("ERR_LAB_FAILED", `Cannot find the route to ${address} in ${namespace.name}`);
-}
-
-function describe(packet: CapturedPacket): string {
-  return `${packet.source} > ${packet.destination}, ${packet.totalBytes} bytes, TTL ${packet.ipTtl}`;
-}
-
-function describeOuter(packet: CapturedPacket): string {
-  if (packet.protocol !== PROTOCOL_UDP || packet.payload.length < UDP_HEADER_BYTES) return describe(packet);
-  const sourcePort = packet.payload.readUInt16BE(0);
-  const destinationPort = packet.payload.readUInt16BE(2);
-  const ends = `${packet.source}:${sourcePort} > ${packet.destination}:${destinationPort}`;
-  return `${ends}, UDP, ${packet.totalBytes} bytes, TTL ${packet.ipTtl}`;
-}
-
-function describeInner(outer: CapturedPacket): string {
-  const inner = decodeIpv4(outer.payload.subarray(UDP_HEADER_BYTES));
-  return inner === null ? "no bare IP packet" : describe(inner);
 }

@@ -1,4 +1,4 @@
-import { writeLabRecord } from "./lab-record.ts";
+import { writeLabRecord } from "./record-file.ts";
 import type { HostRecord, LabRecord } from "./lab-record.ts";
 
 /** A lab's record and its file. Changes are written one after the other, each before what it announces is made. */

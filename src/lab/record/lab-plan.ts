@@ -13,6 +13,8 @@ import {
   checkCount,
   parseOverlayNetwork,
 } from "./address-plan.ts";
+import { labBackendOf } from "./lab-backend.ts";
+import { RECORD_VERSION } from "./lab-record.ts";
 import type { LabOwner, LabRecord } from "./lab-record.ts";
 import { labDirectory } from "./lab-store.ts";
 import { UNDERLAY_NAME, checkLabName, hostName, namespaceName, podName } from "./names.ts";
@@ -31,7 +33,7 @@ export interface LabOptions {
   readonly pods?: number | undefined;
   /** Overlay network. Default 10.244.0.0/16. */
   readonly network?: string | undefined;
-  /** Members of the network config beside `Network`, as `{ SubnetLen: 26 }`. */
+  /** Members of the network config beside `Network`, as `{ Backend: { Type: "vxlan" } }`. Without `Backend`: udp. */
   readonly networkConfig?: Readonly<Record<string, unknown>> | undefined;
   /** Default 1500. */
   readonly underlayMtu?: number | undefined;
@@ -39,8 +41,15 @@ export interface LabOptions {
   readonly etcd?: boolean | undefined;
   /** Starts an agent on each host and waits until they know each other. Default: as `etcd`. */
   readonly agents?: boolean | undefined;
-  /** Flags for every agent, after the lab's own. */
+  /** Flags for every agent, after the lab's own, whenever it is started. */
   readonly agentFlags?: readonly string[] | undefined;
+  /** Further flags for the agents of some hosts, by the host's name, after those for every agent, so they win. */
+  readonly hostFlags?: Readonly<Record<string, readonly string[]>> | undefined;
+  /**
+   * Counts packets that cross the underlay in clear, as {@link Lab.leaks} needs it. Default: where there are not to be
+   * any, that is, not with host-gw or direct routing.
+   */
+  readonly countLeaks?: boolean | undefined;
   /** Path of each host's subnet file, with `%h` for the host's name. Default: in the lab's folder. */
   readonly subnetFile?: string | undefined;
 }
@@ -60,8 +69,10 @@ export function planLab(options: LabOptions, root: string, maker: ProcessIdentit
   const network = parseOverlayNetwork(options.network ?? DEFAULT_OVERLAY_NETWORK).toString();
   const hosts = Array.from({ length: options.hosts }, (_, i) => hostName(i + 1));
   const subnetFileOf = subnetFiles(options, join(labDirectory(root, name)));
+  const flagsOf = agentFlags(options, hosts);
+  const backend = labBackendOf(options.networkConfig);
   return {
-    version: 1,
+    version: RECORD_VERSION,
     name,
     owner: options.owner,
     token: randomUUID(),
@@ -70,8 +81,16 @@ export function planLab(options: LabOptions, root: string, maker: ProcessIdentit
     namespaces: [UNDERLAY_NAME, ...hosts].map((member) => namespaceName(name, member)),
     network,
     underlayMtu,
+    backend,
+    countsLeaks: options.countLeaks ?? !backend.isInClear,
     etcd: null,
-    hosts: hosts.map((host) => ({ name: host, subnetFile: subnetFileOf(host), agent: null, pods: [] })),
+    hosts: hosts.map((host) => ({
+      name: host,
+      subnetFile: subnetFileOf(host),
+      agentFlags: flagsOf(host),
+      agent: null,
+      pods: [],
+    })),
   };
 }
 
@@ -86,6 +105,18 @@ function defaultName(owner: LabOwner, maker: ProcessIdentity): string {
   if (owner === "user") return "lab";
   if (owner === "demo" || owner === "bench") return `${owner}-${maker.pid}`;
   return `test-${randomBytes(RANDOM_NAME_BYTES).toString("hex")}`;
+}
+
+function agentFlags(options: LabOptions, hosts: readonly string[]): (host: string) => readonly string[] {
+  const { agentFlags: forAll = [], hostFlags = {} } = options;
+  const stranger = Object.keys(hostFlags).find((name) => !hosts.includes(name));
+  if (stranger !== undefined) {
+    throw new OverlayError(
+      "ERR_OPTION_INVALID",
+      `Cannot give flags to the agent of ${JSON.stringify(stranger)}: the lab has ${hosts.join(", ")}`,
+    );
+  }
+  return (host) => [...forAll, ...(hostFlags[host] ?? [])];
 }
 
 function subnetFiles(options: LabOptions, directory: string): (host: string) => string {

@@ -6,7 +6,7 @@ import { OverlayError } from "../../net/overlay-error.ts";
 import { NETNS_MARKER, removeNetnsDirectory } from "../machine/netns-directory.ts";
 import { isRunning } from "../machine/process-identity.ts";
 import type { ProcessIdentity } from "../machine/process-identity.ts";
-import { readLabRecord, writeLabRecord } from "./lab-record.ts";
+import { readLabRecord, writeLabRecord } from "./record-file.ts";
 import type { LabRecord } from "./lab-record.ts";
 import { checkLabName } from "./names.ts";
 

@@ -73,8 +73,15 @@ function hostLines(host: HostReport): string[] {
     host.name,
     `eth0 ${host.underlayIp}`,
     agent,
+    ...(host.datapath === null ? [] : carrierLines(host.datapath, host.device)),
     ...(host.subnet === null ? [] : [`pods ${host.subnet}`, `overlay MTU ${host.overlayMtu ?? 0}`]),
   ];
+}
+
+/** One line, or two where the name of the device is too long for it. */
+function carrierLines(datapath: string, device: string): string[] {
+  const line = `${datapath}, ${device}`;
+  return line.length <= BOX_WIDTH - 4 ? [line] : [`${datapath},`, device];
 }
 
 /** Lists side by side, the shorter ones filled with empty cells. */

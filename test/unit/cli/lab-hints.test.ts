@@ -19,7 +19,12 @@ describe("programName", () => {
 });
 
 describe("howToTry", () => {
-  const lab = { program: "bin/twill", suffix: " --name x", directory: "/run/twill-lab/x" };
+  const lab = {
+    program: "bin/twill",
+    suffix: " --name x",
+    directory: "/run/twill-lab/x",
+    device: "flannel.1",
+  };
 
   it("has commands that name program and lab", () => {
     const pods = [
@@ -30,11 +35,16 @@ describe("howToTry", () => {
 Try:
   bin/twill lab exec --name x h1p1 -- ping -c 3 10.244.2.2
   bin/twill lab exec --name x h1 -- ip route
+  bin/twill lab exec --name x h1 -- ip -d -s link show flannel.1
   bin/twill lab status --name x
   bin/twill status --run-dir /run/twill-lab/x/h1/run
   bin/twill lab down --name x
 Logs and files: /run/twill-lab/x
 `);
+  });
+
+  it("looks at no device where the hosts have none of their own", () => {
+    expect(howToTry({ ...lab, device: null, pods: [] })).not.toContain("ip -d -s link");
   });
 
   it("pings nobody when there are no two pods", () => {

@@ -26,6 +26,11 @@ describe("differenceOf", () => {
     );
   });
 
+  it("keeps the name of the overlay's device", () => {
+    const overlay = { name: "flannel.1", kind: "vxlan" } as const;
+    expect(differenceOf(snapshotOf({ overlay }), snapshotOf({ overlay })).overlay).toEqual(overlay);
+  });
+
   it("counts from 0 what was not there before", () => {
     const after = snapshotOf({
       senderHost: { devices: { flannel0: { txDropped: 3 } }, protocols: { "Udp.NoPorts": 2 } },

@@ -135,6 +135,50 @@ describe("drawUpLedger", () => {
   });
 });
 
+describe("drawUpLedger where the kernel encapsulates", () => {
+  const overlay = { name: "flannel.1", kind: "vxlan" } as const;
+
+  it("asks the vxlan device at both ends", () => {
+    const ledger = ledgerOf(
+      { sent: 1000, arrived: 910, delivered: 910 },
+      {
+        overlay,
+        senderHost: { devices: { "flannel.1": { txDropped: 70 } } },
+        receiverHost: { devices: { "flannel.1": { rxDropped: 20 } } },
+      },
+    );
+    expect(ledger.drops).toEqual([
+      { where: "sender's host: vxlan device", packets: 70 },
+      { where: "receiver's host: vxlan device", packets: 20 },
+    ]);
+    expect(ledger.unaccounted).toBe(0);
+  });
+
+  it("counts once what the backlog behind eth0 dropped and the device could not send", () => {
+    const ledger = ledgerOf(
+      { sent: 1000, arrived: 950, delivered: 950 },
+      {
+        overlay,
+        senderHost: { devices: { "flannel.1": { txDropped: 50 } } },
+        underlay: { devices: { h1: { rxDropped: 40 } } },
+      },
+    );
+    expect(ledger.drops).toEqual([
+      { where: "sender's host: vxlan device", packets: 10 },
+      { where: "underlay: backlog of h1", packets: 40 },
+    ]);
+    expect(ledger.unaccounted).toBe(0);
+  });
+
+  it("looks at no device of another row", () => {
+    const senderHost = { devices: { flannel0: { txDropped: 5 } } };
+    for (const other of [overlay, null]) {
+      const ledger = ledgerOf({ sent: 9, arrived: 9, delivered: 9 }, { overlay: other, senderHost });
+      expect(ledger.unaccounted).toBe(0);
+    }
+  });
+});
+
 describe("drawUpLedger with agents that count", () => {
   const way = { sent: 1000, arrived: 600, delivered: 600 };
   const senderHost = { devices: { flannel0: { txDropped: 100 } } };

@@ -1,7 +1,12 @@
 /** Snapshots for tests: nothing but the counters that are given. */
 import { NO_DEVICE } from "../../../../src/bench/count/kernel-counters.ts";
 import type { DeviceCounters } from "../../../../src/bench/count/kernel-counters.ts";
-import type { AgentCounters, NamespaceCounters, Snapshot } from "../../../../src/bench/count/snapshot.ts";
+import type {
+  AgentCounters,
+  NamespaceCounters,
+  OverlayDevice,
+  Snapshot,
+} from "../../../../src/bench/count/snapshot.ts";
 
 /** One namespace's counters: devices by name, protocols as in `Udp.NoPorts`. */
 export interface GivenCounters {
@@ -9,8 +14,10 @@ export interface GivenCounters {
   readonly protocols?: Readonly<Record<string, number>>;
 }
 
-export type GivenSnapshot = Partial<Record<Exclude<keyof Snapshot, "agents">, GivenCounters>> & {
+export type GivenSnapshot = Partial<Record<Exclude<keyof Snapshot, "agents" | "overlay">, GivenCounters>> & {
   readonly agents?: { readonly sender: AgentCounters; readonly receiver: AgentCounters };
+  /** Default: the TUN of udp. */
+  readonly overlay?: OverlayDevice | null;
 };
 
 export function snapshotOf(given: GivenSnapshot): Snapshot {
@@ -21,6 +28,7 @@ export function snapshotOf(given: GivenSnapshot): Snapshot {
     receiverHost: countersOf(given.receiverHost),
     receiver: countersOf(given.receiver),
     agents: given.agents ?? null,
+    overlay: given.overlay === undefined ? { name: "flannel0", kind: "tun" } : given.overlay,
   };
 }
 

@@ -29,6 +29,18 @@ describe("drawUpTunnelLedger", () => {
     });
   });
 
+  it("takes the queue of the TUN that packets go into", () => {
+    const devices = { flannel0: { txDropped: 3 }, "flannel.1": { txDropped: 5 } };
+    const run = snapshotOf({
+      overlay: { name: "flannel.1", kind: "tun" },
+      senderHost: { devices },
+      agents: { sender: {}, receiver: {} },
+    });
+    expect(drawUpTunnelLedger(run)?.drops).toEqual([
+      { where: "sender's host: queue of the TUN", packets: 5 },
+    ]);
+  });
+
   it("leaves unaccounted what vanished one way, whatever appeared the other way", () => {
     const run = snapshotOf({
       agents: {

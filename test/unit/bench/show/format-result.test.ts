@@ -37,6 +37,7 @@ function measured(row: string, repeat: number, gbits: number, small = udp(gbits 
   return {
     row,
     repeat,
+    overlayMtu: row === "routes" ? 1500 : 1472,
     datapath: null,
     tcpOneStream: tcp(gbits),
     tcpFourStreams: tcp(gbits * 2),
@@ -59,7 +60,7 @@ function onlyFourStreams(row: string, repeat: number, gbits: number): RowMeasure
 function resultOf(rows: readonly string[], measurements: readonly RowMeasurement[]): BenchResult {
   return {
     schema: "twill-bench-datapath",
-    schemaVersion: 1,
+    schemaVersion: 2,
     startedAt: "2026-01-02T03:04:05.000Z",
     machine: {
       kernel: "6.18.0",
@@ -78,8 +79,14 @@ function resultOf(rows: readonly string[], measurements: readonly RowMeasurement
       secondsPerRun: 5,
       traffic: ["tcp1", "tcp4", "udp", "latency"],
       queues: null,
-      overlayMtu: 1472,
-      rows: rows.map((name) => ({ name, flags: [], program: null })),
+      rows: rows.map((name) => ({
+        name,
+        kind: "agent",
+        backend: "udp",
+        flags: [],
+        program: null,
+        reference: name === "vxlan" ? "native" : null,
+      })),
     },
     measurements,
   };
@@ -115,6 +122,29 @@ describe("formatResult", () => {
     expect(both[1]).toMatch(/16\.0$/);
     const alone = tableOf(formatResult(resultOf(["native"], [measured("native", 1, 8)])), "TCP, 1 stream");
     expect(alone[0]).toMatch(/spread$/);
+  });
+
+  it("compares a row with the one that does the same work, where that was measured", () => {
+    const measurements = [
+      measured("native", 1, 10),
+      measured("vxlan", 1, 9),
+      measured("native", 2, 8),
+      measured("vxlan", 2, 6),
+    ];
+    const table = tableOf(formatResult(resultOf(["native", "vxlan"], measurements)), "TCP, 1 stream");
+    expect(table).toEqual([
+      "TCP, 1 stream (Gbit/s)  median  spread         / its like",
+      "  native                9.00    8.00 to 10.00",
+      "  vxlan                 7.50    6.00 to 9.00   0.825 of native",
+    ]);
+    const alone = tableOf(formatResult(resultOf(["vxlan"], [measured("vxlan", 1, 9)])), "TCP, 1 stream");
+    expect(alone[0]).toMatch(/spread$/);
+  });
+
+  it("says which rows had which MTU", () => {
+    const measurements = ["native", "routes", "dgram"].map((name) => measured(name, 1, 1));
+    const [, mtus] = formatResult(resultOf(["native", "routes", "dgram"], measurements)).split("\n");
+    expect(mtus).toBe("overlay MTU 1472: native, dgram; 1500: routes");
   });
 
   it("has no table for what was not measured", () => {

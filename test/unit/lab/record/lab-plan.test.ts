@@ -49,6 +49,28 @@ describe("planLab", () => {
     expect(plan({ hosts: 1, subnetFile: "/srv/subnet.env" }).hosts[0]?.subnetFile).toBe("/srv/subnet.env");
   });
 
+  it("gives every agent the flags for all, then those of its host", () => {
+    const flags = { agentFlags: ["--engine=auto"], hostFlags: { h2: ["--engine=dgram", "--queues=1"] } };
+    expect(plan(flags).hosts.map((host) => host.agentFlags)).toEqual([
+      ["--engine=auto"],
+      ["--engine=auto", "--engine=dgram", "--queues=1"],
+    ]);
+    expect(plan({}).hosts.map((host) => host.agentFlags)).toEqual([[], []]);
+  });
+
+  it("refuses flags for a host that it does not make", () => {
+    expect(() => plan({ hostFlags: { h3: ["--engine=dgram"] } })).toThrow(
+      'Cannot give flags to the agent of "h3": the lab has h1, h2',
+    );
+  });
+
+  it("counts leaks unless the backend sends in clear, or somebody wants it otherwise", () => {
+    const inClear = { networkConfig: { Backend: { Type: "host-gw" } } };
+    expect([plan({}), plan(inClear)].map((record) => record.countsLeaks)).toEqual([true, false]);
+    const wished = [plan({ countLeaks: false }), plan({ ...inClear, countLeaks: true })];
+    expect(wished.map((record) => record.countsLeaks)).toEqual([false, true]);
+  });
+
   it.each([
     { hosts: 0 },
     { hosts: 51 },

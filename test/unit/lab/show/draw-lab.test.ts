@@ -10,6 +10,8 @@ function host(number: number, pods: number): HostReport {
     overlayMtu: 1472,
     agentPid: 4000 + number,
     agentState: "ready",
+    datapath: "native",
+    device: "flannel0",
     peers: 1,
     pods: Array.from({ length: pods }, (_, i) => ({
       name: `h${number}p${i + 1}`,
@@ -37,6 +39,7 @@ describe("drawLab", () => {
         | h1                    | | h2                    |
         | eth0 192.0.2.1        | | eth0 192.0.2.2        |
         | agent, pid 4001       | | agent, pid 4002       |
+        | native, flannel0      | | native, flannel0      |
         | pods 10.244.1.0/24    | | pods 10.244.2.0/24    |
         | overlay MTU 1472      | | overlay MTU 1472      |
         +-----------+-----------+ +-----------+-----------+
@@ -64,18 +67,20 @@ describe("drawLab", () => {
       subnet: "203.0.113.128/29",
       overlayMtu: 65_507,
       agentPid: 2 ** 22, // the kernel's PID_MAX_LIMIT on 64 bits
+      device: "flannel.1234567", // IFNAMSIZ takes 15 characters
     };
     const drawn = drawLab({ ...PICTURE, hosts: [widest] });
     expect(drawn).toContain(
-      "  | agent, pid 4194304    |\n  | pods 203.0.113.128/29 |\n  | overlay MTU 65507     |\n",
+      "  | agent, pid 4194304    |\n  | native,               |\n  | flannel.1234567       |\n  | pods 203.0.113.128/29 |\n  | overlay MTU 65507     |\n",
     );
   });
 
   it("says when a host has no agent", () => {
-    const bare = { ...host(1, 0), agentPid: null, subnet: null, overlayMtu: null };
+    const bare = { ...host(1, 0), agentPid: null, datapath: null, subnet: null, overlayMtu: null };
     const drawn = drawLab({ ...PICTURE, etcdUrl: null, hosts: [bare] });
     expect(drawn).toContain("no agent");
     expect(drawn).not.toContain("etcd");
     expect(drawn).not.toContain("pods");
+    expect(drawn).not.toContain("flannel");
   });
 });

@@ -109,7 +109,8 @@ function holdMass(
   isReplaced: boolean,
 ): { missing: readonly MissingPeer[]; alarm: GuardResult["alarm"] } {
   const recent = missing.filter((peer) => isRecent(peer, nowMs));
-  const before = recent[0]?.outOf ?? 0;
+  // The most there were in that time: in a cluster that grows, one that left at first was part of far fewer.
+  const before = recent.reduce((most, { outOf }) => Math.max(most, outOf), 0);
   const isMass = recent.length >= MIN_MASS && recent.length > before * MASS_SHARE;
   if (recent.length === 0 || (!isMass && !isReplaced)) return { missing, alarm: null };
 

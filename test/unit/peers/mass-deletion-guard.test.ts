@@ -67,6 +67,16 @@ describe("guardPeers", () => {
     expect(story.at(5_000, TEN).peers).toEqual(TEN);
   });
 
+  it("measures what leaves against all there are, also when the first left before most had come", () => {
+    const all = peers(40);
+    const story = new Story(all.slice(0, 6));
+    story.at(0, all.slice(1, 6));
+    for (let gone = 1; gone <= 10; gone++) {
+      expect(story.at(gone * 100, all.slice(gone))).toMatchObject({ held: [], alarm: null });
+    }
+    expect(story.at(1_000 + SETTLE_MS, all.slice(10)).peers).toEqual(all.slice(10));
+  });
+
   it("applies a changed peer at once", () => {
     const moved = [peer("10.244.1.0/24", "192.0.2.99"), ...TEN.slice(1)];
     expect(new Story(TEN).at(1, moved).peers).toEqual(moved);
@@ -282,7 +292,7 @@ class SlowGuard {
         one.subnet.overlaps(old.subnet) || one.underlayIp.equals(old.underlayIp);
       missing = missing.filter(({ peer: old }) => !now.selected.some((one) => takes(one, old)));
       const fresh = missing.filter(isFresh);
-      const isMass = fresh.length >= 3 && fresh.length * 2 > (fresh[0]?.outOf ?? 0);
+      const isMass = fresh.length >= 3 && fresh.length * 2 > Math.max(0, ...fresh.map(({ outOf }) => outOf));
       if (isMass || now.isReplaced) for (const one of fresh) one.isHeld = true;
     }
     const held = missing.filter(({ isHeld }) => isHeld);

@@ -6,4 +6,5 @@ export const NODE_FLAGS: readonly string[] = [
   "--disable-warning=ExperimentalWarning",
   "--disable-warning=DEP0123",
   "--max-semi-space-size=2",
+  "--heap-growing-percent=20",
 ];

@@ -6,6 +6,7 @@ import type { CProgram } from "../support/build-c-program.ts";
 import { eventually } from "../support/eventually.ts";
 import { createLab } from "../support/lab.ts";
 import type { Lab, LabHost } from "../support/lab.ts";
+import { guardDrops } from "../support/stranger-lab.ts";
 
 const ENGINES = ["native", "dgram"];
 const UDP_PORT = "8285";
@@ -44,14 +45,16 @@ async function forge(lab: Lab, source: string, count: number, port = UDP_PORT): 
   return [sender.path, source, target, port, `${count}`, SEED, own ?? "", victim ?? "", third ?? ""];
 }
 
+/** Of the engine, and what the guard keeps from it. */
 async function decapCounters(host: LabHost): Promise<Record<string, number>> {
   const { counters } = await host.agent.status();
-  return Object.fromEntries(Object.entries(counters).filter(([name]) => name.startsWith("decap")));
+  const decap = Object.entries(counters).filter(([name]) => name.startsWith("decap"));
+  return { ...Object.fromEntries(decap), guardDropStranger: 0, ...(await guardDrops(host)) };
 }
 
 function sumOfDrops(counters: Record<string, number>): number {
   return Object.entries(counters)
-    .filter(([name]) => name.startsWith("decapDrop"))
+    .filter(([name]) => /^(decap|guard)Drop/.test(name))
     .reduce((sum, [, count]) => sum + count, 0);
 }
 
@@ -145,6 +148,7 @@ it.each(ENGINES)("%s delivers nothing of a stranger", async (engine) => {
   expect(after.decapDelivered).toBe(before.counters.decapDelivered);
   const otherDrops = ({
     decapDropStranger: _stranger,
+    guardDropStranger: _guarded,
     decapDropQueueFull: _full,
     ...others
   }: Toll["counters"]): number => sumOfDrops(others);
@@ -156,7 +160,10 @@ it("a stranger's flood costs its peers no packet, no memory and no control", asy
   const [victim, peer] = [lab.host(0), lab.host(1)];
   await lab.underlay.ip([`addr add ${STRANGER}/32 dev br0`]);
   await victim.namespace.ip([`route add ${STRANGER}/32 dev eth0`]);
-  const strangers = async (): Promise<number> => (await decapCounters(victim)).decapDropStranger ?? 0;
+  const strangers = async (): Promise<number> => {
+    const { decapDropStranger = 0, guardDropStranger = 0 } = await decapCounters(victim);
+    return decapDropStranger + guardDropStranger;
+  };
   /** Probes lost beside a flood; then what `look` sees while it goes on. */
   const lostBesideFlood = async <T>(port: string, look: () => Promise<T>): Promise<[number, T]> => {
     const flood = lab.underlay.start(await forge(lab, STRANGER, 0, port), { stdio: "ignore" });

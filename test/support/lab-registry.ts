@@ -21,24 +21,6 @@ export async function putLease(lab: Lab, lease: ForeignLease): Promise<void> {
   await lab.etcd.etcdctl(["put", "--", SUBNETS_PREFIX + lease.subnet, flannelValue(lease.publicIp)]);
 }
 
-/** Writes leases in transactions of at most `perTransaction` (etcd's limit is 128 operations). */
-export async function putLeasesInTransactions(
-  lab: Lab,
-  leases: readonly ForeignLease[],
-  perTransaction: number,
-): Promise<void> {
-  for (let i = 0; i < leases.length; i += perTransaction) {
-    const puts = leases
-      .slice(i, i + perTransaction)
-      .map((lease) => `put ${SUBNETS_PREFIX}${lease.subnet} ${flannelValue(lease.publicIp)}`);
-    // etcdctl txn reads: comparisons, empty line, requests on success, empty line, requests on failure. It
-    // takes a word without blanks as it is, quotes inside included.
-    await lab.underlay.execChecked(["etcdctl", `--endpoints=${lab.etcd.url}`, "txn"], {
-      stdin: `\n${puts.join("\n")}\n\n\n`,
-    });
-  }
-}
-
 /** Deletes one key under the lease prefix. */
 export async function deleteLease(lab: Lab, subnet: string): Promise<void> {
   await lab.etcd.etcdctl(["del", SUBNETS_PREFIX + subnet]);

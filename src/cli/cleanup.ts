@@ -10,9 +10,9 @@ import { createIpCommand } from "../kernel/ip-command.ts";
 const PATH_OPTIONS = [AGENT_OPTIONS.subnetFile, AGENT_OPTIONS.runDir, AGENT_OPTIONS.stateDir];
 
 const NOTES = `
-Stop the agent first, and start no flanneld in its place before. Removed are devices and routes that carry
+Stop the agent first, and run this before flanneld is started in its place. Removed are devices and routes that carry
 twill's mark, its firewall rules and flannel's, and the files of the agent, with their directories when they are
-then empty. Among the files is the node id: an agent that is started later is a new node with another subnet.
+then empty. Among the files is the node id: an agent that is started later is a new node, and finds its lease by the address.
 The lease stays in etcd and expires within 24 hours.`;
 
 /** The `cleanup` command; `out` takes what it prints. */

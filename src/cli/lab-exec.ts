@@ -6,7 +6,7 @@ import { signalExitStatus } from "./signal-exit.ts";
 
 const EXIT_FAILURE = 1;
 
-/** Runs a command with our own input, output and environment, and resolves with its exit code. */
+/** Runs a command with our own input, output and environment, on a host with its agent's paths, and resolves with its exit code. */
 export async function execIn(lab: Lab, where: string, argv: readonly string[]): Promise<number> {
   const node = lab.find(where);
   if (node === null) {
@@ -17,7 +17,9 @@ export async function execIn(lab: Lab, where: string, argv: readonly string[]): 
     );
   }
   const { namespace } = node;
-  const marks = Object.entries(namespace.environment).map(([name, value]) => `${name}=${value}`);
+  const marks = Object.entries({ ...namespace.environment, ...agentPaths(lab, where) }).map(
+    ([name, value]) => `${name}=${value}`,
+  );
   const [program = "", ...args] = namespace.command(["env", ...marks, ...argv]);
   // Ctrl-C is the command's: it reaches the whole foreground group, and we must outlive it for its exit code.
   const ignore = (): void => undefined;
@@ -35,6 +37,17 @@ export async function execIn(lab: Lab, where: string, argv: readonly string[]): 
   } finally {
     process.off("SIGINT", ignore);
   }
+}
+
+/** The host's own files, as the agent's variables: the file system is the machine's, and `twill cleanup` removes files. */
+function agentPaths(lab: Lab, where: string): Record<string, string> {
+  const files = lab.hosts.find(({ name }) => name === where)?.files;
+  if (files === undefined) return {};
+  return {
+    TWILL_RUN_DIR: files.runDirectory,
+    TWILL_STATE_DIR: files.stateDirectory,
+    FLANNELD_SUBNET_FILE: files.subnetFile,
+  };
 }
 
 /**

@@ -110,6 +110,11 @@ describe("twill lab", () => {
       expect(await runCommand([TWILL, "lab", "exec", ...named, "h1", "sh", "-c", "exit 7"])).toMatchObject({
         code: 7,
       });
+      // The file system is the machine's: what removes an agent's files must find the lab's, not the machine's own.
+      const cleanup = ["--", TWILL, "cleanup", "--dry-run"];
+      const refused = await runCommand([TWILL, "lab", "exec", ...named, "h1", ...cleanup]);
+      expect(refused.code).not.toBe(0);
+      expect(refused.stderr).toContain("Cannot clean up: the agent");
       const nowhere = await runCommand([TWILL, "lab", "exec", ...named, "h9", "--", "true"]);
       expect(nowhere).toMatchObject({
         code: 2,

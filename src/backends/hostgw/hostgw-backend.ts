@@ -90,6 +90,7 @@ class HostgwBackend implements Backend {
     const moved = await this.#links.refresh(this.#peers ?? [], signal);
     if (moved > 0) await keeper.sync(this.#wanted(), signal);
     const { repairs } = await keeper.audit(signal);
+    if (repairs > 0) this.#context.log.warn({ repairs }, "Routes were changed, repaired them");
     return moved + repairs + (await this.#removeStaleDevices(signal));
   }
 

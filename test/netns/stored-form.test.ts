@@ -19,7 +19,7 @@ it("stores flannel's key, value and time to live, and writes flannel's subnet fi
   expect(value).toMatch(NODE_ID_MEMBER);
   expect(value?.replace(NODE_ID_MEMBER, "")).toBe('{"PublicIP":"192.0.2.1","PublicIPv6":null}');
 
-  const etcdLeaseId = BigInt(lease.etcdLeaseId).toString(16);
+  const etcdLeaseId = BigInt(lease.etcdLeaseId).toString(16).padStart(16, "0"); // as etcdctl writes it
   expect((await lab.etcd.etcdctl(["lease", "list"])).trim().split("\n")).toEqual([
     "found 1 leases",
     etcdLeaseId,

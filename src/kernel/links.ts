@@ -32,15 +32,14 @@ export async function readLinks(ip: IpCommand, signal: AbortSignal): Promise<Lin
   return parseLinks(await ip.read(["-d", "link", "show"], signal));
 }
 
-/** The device of this name; null when there is none. @throws {OverlayError} `ERR_KERNEL_FAILED` on any other failure */
-export async function readLink(ip: IpCommand, name: string, signal: AbortSignal): Promise<Link | null> {
-  return parseLinks(await readLinkJson(ip, name, signal))[0] ?? null;
-}
-
-/** What `ip -j -d link show` prints for the device of this name; an empty list when there is none. */
-export async function readLinkJson(ip: IpCommand, name: string, signal: AbortSignal): Promise<unknown> {
+/**
+ * What `ip -j -d address show` prints of the device of this name, itself and its addresses; an empty list when there is
+ * none.
+ * @throws {OverlayError} `ERR_KERNEL_FAILED` on any other failure
+ */
+export async function readDeviceJson(ip: IpCommand, name: string, signal: AbortSignal): Promise<unknown> {
   try {
-    return await ip.read(["-d", "link", "show", "dev", name], signal);
+    return await ip.read(["-d", "address", "show", "dev", name], signal);
   } catch (err) {
     if (isMissingDevice(err, name)) return [];
     throw err;

@@ -1,10 +1,8 @@
 /** What a `sync` does: from what was wanted to what is wanted, without a look at the kernel. */
-import { removeFdbEntry, replaceFdbEntry } from "./fdb.ts";
-import type { FdbEntry } from "./fdb.ts";
+import { planFdb } from "./fdb.ts";
 import type { BatchCommand } from "./ip-batch.ts";
 import type { KernelObjects } from "./kernel-objects.ts";
-import { removeNeighbour, replaceNeighbour } from "./neighbours.ts";
-import type { Neighbour } from "./neighbours.ts";
+import { planNeighbours } from "./neighbours.ts";
 import { orderCommands } from "./object-commands.ts";
 import type { ObjectChanges, ObjectCommands } from "./object-commands.ts";
 import { isSameRoute, placeOf } from "./routes.ts";
@@ -24,11 +22,16 @@ export function planChanges(
   return orderCommands(
     {
       ...changeRoutes(old.routes, wanted.routes, isHeld),
-      neighbours: onDevice((name) => changeNeighbours(name, old.neighbours, wanted.neighbours)),
-      fdb: onDevice((name) => changeFdb(name, old.fdb, wanted.fdb)),
+      neighbours: onDevice((name) => planNeighbours(name, wanted.neighbours, old.neighbours.map(asMade))),
+      fdb: onDevice((name) => planFdb(name, wanted.fdb, old.fdb.map(asMade))),
     },
     deviceName,
   );
+}
+
+/** What was wanted, as the kernel would show it. */
+function asMade<T>(entry: T): T & { readonly isPermanent: true; readonly hasExtras: false } {
+  return { ...entry, isPermanent: true, hasExtras: false };
 }
 
 function changeRoutes(
@@ -48,36 +51,4 @@ function changeRoutes(
   });
   const remove = [...oldByPlace].filter(([place]) => !wantedPlaces.has(place) && isHeld(place));
   return { make, remove: remove.map(([, route]) => route) };
-}
-
-/** An address that another entry still wants stays. */
-function changeNeighbours(
-  deviceName: string,
-  old: readonly Neighbour[],
-  wanted: readonly Neighbour[],
-): BatchCommand[] {
-  const oldMacs = new Map(old.map(({ address, mac }) => [address.value, mac.value]));
-  const wantedPlaces = new Set(wanted.map(({ address }) => address.value));
-  const changed = wanted.filter(({ address, mac }) => oldMacs.get(address.value) !== mac.value);
-  const gone = old.filter(({ address }) => !wantedPlaces.has(address.value));
-  return [
-    ...changed.map((neighbour) => replaceNeighbour(deviceName, neighbour)),
-    ...gone.map(({ address }) => removeNeighbour(deviceName, address)),
-  ];
-}
-
-/** A MAC that another entry still wants stays. */
-function changeFdb(
-  deviceName: string,
-  old: readonly FdbEntry[],
-  wanted: readonly FdbEntry[],
-): BatchCommand[] {
-  const oldAddresses = new Map(old.map(({ mac, underlayIp }) => [mac.value, underlayIp.value]));
-  const wantedPlaces = new Set(wanted.map(({ mac }) => mac.value));
-  const changed = wanted.filter(({ mac, underlayIp }) => oldAddresses.get(mac.value) !== underlayIp.value);
-  const gone = old.filter(({ mac }) => !wantedPlaces.has(mac.value));
-  return [
-    ...changed.map((entry) => replaceFdbEntry(deviceName, entry)),
-    ...gone.map(({ mac }) => removeFdbEntry(deviceName, mac)),
-  ];
 }

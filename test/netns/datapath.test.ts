@@ -4,7 +4,7 @@ import type { DatapathOptions } from "../../src/datapath/choose-engine.ts";
 import type { PeerCounters } from "../../src/datapath/packet-engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { TUN_TAKES_UDP_RUNS } from "../support/kernel.ts";
-import { BackendNetwork, ping, startTraffic } from "../support/backend-hosts.ts";
+import { BackendNetwork, introduce, ping, startTraffic } from "../support/backend-hosts.ts";
 import type { BackendProcess, BackendHost } from "../support/backend-hosts.ts";
 
 const PINGS = 20;
@@ -18,17 +18,6 @@ const BLACKHOLE = "blackhole 10.244.0.0/16 proto 84 metric 4278198272";
 const ALL_RUNS = TUN_TAKES_UDP_RUNS ? "tcp+udp" : "tcp";
 const ONE: Partial<DatapathOptions> = { engine: "native", queues: 1 };
 const SEVERAL: Partial<DatapathOptions> = { engine: "native", queues: 3 };
-
-/** Makes the two know each other. */
-async function introduce(
-  a: BackendHost,
-  onA: BackendProcess,
-  b: BackendHost,
-  onB: BackendProcess,
-): Promise<void> {
-  await onA.ask({ do: "sync", peers: [{ subnet: b.subnet, underlayIp: b.underlayIp }] });
-  await onB.ask({ do: "sync", peers: [{ subnet: a.subnet, underlayIp: a.underlayIp }] });
-}
 
 async function peerCounters(backend: BackendProcess): Promise<Partial<PeerCounters>[]> {
   return (await backend.ask({ do: "readPeers" })) as Partial<PeerCounters>[];

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readFdb } from "../../src/kernel/fdb.ts";
-import { OWN_LINK_ALIAS, planLink, readLink } from "../../src/kernel/links.ts";
+import { OWN_LINK_ALIAS, parseLinks, planLink, readDeviceJson } from "../../src/kernel/links.ts";
+import type { Link } from "../../src/kernel/links.ts";
 import { readNeighbours } from "../../src/kernel/neighbours.ts";
 import { readOnLink } from "../../src/kernel/on-link.ts";
 import { Ipv4Address } from "../../src/net/ipv4.ts";
@@ -83,12 +84,16 @@ describe("readOnLink", () => {
 describe("planLink", () => {
   it("gives a vxlan device that is up another MAC and MTU, and our alias", async () => {
     const mac = macOf("02:00:00:00:00:0a");
+    const read = async (): Promise<Link | undefined> =>
+      parseLinks(await readDeviceJson(place.commands.ip, DEVICE, NO_ABORT))[0];
     const plan = async (): Promise<readonly (readonly string[])[]> => {
-      const link = await readLink(place.commands.ip, DEVICE, NO_ABORT);
-      return link === null ? expect.unreachable("the device is there") : planLink({ mtu: 1400, mac }, link);
+      const link = await read();
+      return link === undefined
+        ? expect.unreachable("the device is there")
+        : planLink({ mtu: 1400, mac }, link);
     };
     await place.commands.ip.apply(await plan(), NO_ABORT);
-    expect(await readLink(place.commands.ip, DEVICE, NO_ABORT)).toMatchObject({
+    expect(await read()).toMatchObject({
       ...{ kind: "vxlan", mtu: 1400, mac, alias: OWN_LINK_ALIAS, isUp: true },
     });
     expect(await plan()).toEqual([]);

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { BackendNetwork, ping } from "../support/backend-hosts.ts";
+import { BackendNetwork, introduce, ping } from "../support/backend-hosts.ts";
 import type { BackendProcess, BackendHost } from "../support/backend-hosts.ts";
 
 const DEFAULT_ROUTE = "default via 192.0.2.254 dev eth0";
@@ -28,17 +28,6 @@ async function pingElsewhere(host: BackendHost): Promise<number> {
   const fromHost = await ping(host.namespace, ELSEWHERE, NO_ANSWER);
   const fromPod = await ping(host.pod, ELSEWHERE, NO_ANSWER);
   return fromHost.received + fromPod.received;
-}
-
-/** Makes the two know each other. */
-async function introduce(
-  a: BackendHost,
-  onA: BackendProcess,
-  b: BackendHost,
-  onB: BackendProcess,
-): Promise<void> {
-  await onA.ask({ do: "sync", peers: [{ subnet: b.subnet, underlayIp: b.underlayIp }] });
-  await onB.ask({ do: "sync", peers: [{ subnet: a.subnet, underlayIp: a.underlayIp }] });
 }
 
 /** The counters that are not zero. */

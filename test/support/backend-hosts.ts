@@ -287,6 +287,17 @@ async function removeLeftovers(): Promise<void> {
   await removeNamespaces(present.filter(isLeft));
 }
 
+/** Makes the two, whose leases name no backend, know each other. */
+export async function introduce(
+  a: BackendHost,
+  onA: BackendProcess,
+  b: BackendHost,
+  onB: BackendProcess,
+): Promise<void> {
+  await onA.ask({ do: "sync", peers: [{ subnet: b.subnet, underlayIp: b.underlayIp }] });
+  await onB.ask({ do: "sync", peers: [{ subnet: a.subnet, underlayIp: a.underlayIp }] });
+}
+
 /** Echo requests that go on until they are stopped, whether answered or not. */
 export interface Traffic {
   /** Resolves with how many were sent. */

@@ -1,10 +1,9 @@
 /** `twill cleanup`: takes away what agents left on this host, and nothing else. */
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
-import { errnoName, loadAddon } from "../../addon/addon.ts";
+import { closeSync, constants, openSync } from "node:fs";
 import type { IpCommand } from "../../kernel/ip-command.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { fileError, hasErrorCode } from "../files/file-error.ts";
-import { instanceLockPath } from "../files/single-instance.ts";
+import { instanceLockPath, tryLock } from "../files/single-instance.ts";
 import { findFileRemains } from "./file-remains.ts";
 import type { AgentPaths } from "./file-remains.ts";
 import { findFirewallRemains } from "./firewall-remains.ts";
@@ -87,16 +86,17 @@ function lockOutAgent(runDir: string): () => void {
     if (hasErrorCode(err, "ENOENT") || hasErrorCode(err, "ENOTDIR")) return () => undefined;
     throw fileError(`Cannot lock ${path}`, path, err, "--run-dir");
   }
-  const status = loadAddon().lockFile(fd);
-  if (status === 0) return () => closeSync(fd);
-  const holder = readFileSync(fd, "utf8").trim();
-  closeSync(fd);
-  if (errnoName(status) !== "EAGAIN")
-    throw fileError(`Cannot lock ${path}`, path, new Error(errnoName(status)));
-  const process = /^[0-9]{1,10}$/.test(holder) ? ` (process ${holder})` : "";
-  throw new OverlayError(
-    "ERR_ALREADY_RUNNING",
-    `Cannot clean up: the agent${process} of ${runDir} runs, stop it first`,
-    { runDir },
-  );
+  const release = (): void => closeSync(fd);
+  try {
+    const holder = tryLock(fd, path);
+    if (holder === null) return release;
+    throw new OverlayError(
+      "ERR_ALREADY_RUNNING",
+      `Cannot clean up: the agent (${holder}) of ${runDir} runs, stop it first`,
+      { runDir },
+    );
+  } catch (err) {
+    release();
+    throw err;
+  }
 }

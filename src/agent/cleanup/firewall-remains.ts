@@ -1,7 +1,8 @@
 /** Firewall rules of ours: flannel's chains and tables, by whichever program they were made, and the guard's tables. */
 import { findIptables } from "../../kernel/firewall/choose-iptables.ts";
 import { createFlannelKeeper } from "../../kernel/firewall/flannel-keeper.ts";
-import { findGuardTables, removeGuardTable } from "../../kernel/firewall/guard-remains.ts";
+import { isGuardTableName } from "../../kernel/firewall/guard-plan.ts";
+import { removeGuardTable } from "../../kernel/firewall/guard-remains.ts";
 import type { IptablesCommand } from "../../kernel/firewall/iptables-command.ts";
 import { parseSavedTables } from "../../kernel/firewall/iptables-plan.ts";
 import { flannelChains } from "../../kernel/firewall/iptables-rules.ts";
@@ -17,11 +18,7 @@ const FLANNEL_TABLES: ReadonlySet<string> = new Set([`ip ${FLANNEL_TABLE}`, `ip6
 /** What there is; a program that is not installed has made nothing. @throws {OverlayError} `ERR_KERNEL_FAILED` */
 export async function findFirewallRemains(signal: AbortSignal): Promise<Remains[]> {
   const nft = createNftCommand();
-  const [chains, tables, guards] = await Promise.all([
-    findChains(signal),
-    installedOnly(async () => parseTables(await nft.listJson(["tables"], signal))),
-    installedOnly(() => findGuardTables(nft, signal)),
-  ]);
+  const [chains, tables] = await Promise.all([findChains(signal), findTables(nft, signal)]);
   const flannelTables = tables.filter((table) => FLANNEL_TABLES.has(table));
   return [
     {
@@ -29,7 +26,10 @@ export async function findFirewallRemains(signal: AbortSignal): Promise<Remains[
       remove: async (removeSignal) =>
         (await createFlannelKeeper("iptables", nft).keep(null, removeSignal)) > 0,
     },
-    ...guards.map((name) => guardRemains(nft, name)),
+    ...tables.flatMap((table) => {
+      const [family, name = ""] = table.split(" ");
+      return family === "ip" && isGuardTableName(name) ? [guardRemains(nft, name)] : [];
+    }),
   ];
 }
 
@@ -63,9 +63,9 @@ async function chainsOf(iptables: IptablesCommand, signal: AbortSignal): Promise
 }
 
 /** None where the program is not installed. */
-async function installedOnly(find: () => Promise<string[]>): Promise<string[]> {
+async function findTables(nft: NftCommand, signal: AbortSignal): Promise<string[]> {
   try {
-    return await find();
+    return parseTables(await nft.listJson(["tables"], signal));
   } catch (err) {
     if (isMissingProgram(err)) return [];
     throw err;

@@ -51,14 +51,21 @@ function openLockFile(runDir: string, path: string): number {
 }
 
 function lock(fd: number, runDir: string, path: string): void {
+  const holder = tryLock(fd, path);
+  if (holder === null) return;
+  throw new OverlayError("ERR_ALREADY_RUNNING", `Cannot start: ${holder} holds ${path}`, { holder, runDir });
+}
+
+/**
+ * Locks an open lock file, or tells who holds it.
+ * @throws {OverlayError} `ERR_FILE_FAILED` when it cannot be locked at all
+ */
+export function tryLock(fd: number, path: string): string | null {
   const status = loadAddon().lockFile(fd);
-  if (status === 0) return;
+  if (status === 0) return null;
   if (errnoName(status) !== "EAGAIN")
     throw fileError(`Cannot lock ${path}`, path, new Error(errnoName(status)));
   // The holder may not have written it yet, and its number is of its own pid namespace.
   const text = readFileSync(fd, "utf8").trim();
-  const holder = /^[0-9]{1,10}$/.test(text)
-    ? `process ${text}`
-    : `a process that wrote ${showUntrusted(text)}`;
-  throw new OverlayError("ERR_ALREADY_RUNNING", `Cannot start: ${holder} holds ${path}`, { holder, runDir });
+  return /^[0-9]{1,10}$/.test(text) ? `process ${text}` : `a process that wrote ${showUntrusted(text)}`;
 }

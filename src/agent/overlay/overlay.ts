@@ -151,12 +151,11 @@ export class Overlay {
 
   /** Takes what the registry holds. */
   observe(view: LeaseView): void {
-    const isFirst = !this.#hasView;
     this.#hasView = true;
     this.keeper.observe(view);
     this.tracker.observe(view);
     // The tracker is silent when the cache was right; then too a sync must follow, the first complete one.
-    if (isFirst) this.#onPeers(this.tracker.peers);
+    if (this.#registryPeers === null) this.#onPeers(this.tracker.peers);
   }
 
   /** Somebody has changed what this overlay made in the kernel, or may have. */

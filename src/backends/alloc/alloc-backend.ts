@@ -2,7 +2,8 @@
 import { createIpCommand } from "../../kernel/ip-command.ts";
 import { readOwnRoutes, routeCommand } from "../../kernel/routes.ts";
 import type { Route } from "../../kernel/routes.ts";
-import { removeStaleDevices } from "../../kernel/stale-devices.ts";
+import { isOverlayPrefix } from "../../kernel/overlay-range.ts";
+import { StaleDevices } from "../../kernel/stale-devices.ts";
 import type { BackendData } from "../../subnet-lease/lease.ts";
 import type { Backend, BackendContext } from "../backend.ts";
 
@@ -76,17 +77,16 @@ class AllocBackend implements Backend {
   }
 
   async #removeLeftovers(signal: AbortSignal): Promise<number> {
-    const { network, formerNetwork, log } = this.#context;
+    const context = this.#context;
     const ip = createIpCommand();
     const isLeft = ({ destination, kind }: Route): boolean =>
-      kind !== "other" &&
-      (network.containsPrefix(destination) || formerNetwork?.containsPrefix(destination) === true);
+      kind !== "other" && isOverlayPrefix(context, destination);
     const routes = (await readOwnRoutes(ip, signal)).filter(isLeft);
     await ip.apply(
       routes.map((route) => routeCommand("del", route)),
       signal,
     );
-    const use = { deviceName: null, network, formerNetwork };
-    return routes.length + (await removeStaleDevices(ip, use, log, signal));
+    const devices = new StaleDevices(ip, { ...context, deviceName: null }, context.log);
+    return routes.length + (await devices.remove(signal));
   }
 }

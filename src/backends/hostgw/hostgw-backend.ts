@@ -5,8 +5,9 @@ import type { IpCommand } from "../../kernel/ip-command.ts";
 import type { ObjectKeeper } from "../../kernel/kernel-objects.ts";
 import { createObjectKeeper } from "../../kernel/object-keeper.ts";
 import { blackholeRoute, gatewayRoute } from "../../kernel/routes.ts";
+import { isOverlayPrefix } from "../../kernel/overlay-range.ts";
 import type { Route } from "../../kernel/routes.ts";
-import { removeStaleDevices } from "../../kernel/stale-devices.ts";
+import { StaleDevices } from "../../kernel/stale-devices.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import type { PeerSet } from "../../peers/peer.ts";
@@ -43,13 +44,14 @@ class HostgwBackend implements Backend {
   #keeper: ObjectKeeper | null = null;
   /** Of the last `sync`; null before the first, when what an earlier run left still forwards. */
   #peers: PeerSet | null = null;
-  #hasRemovedStaleDevices = false;
+  #staleDevices: StaleDevices;
 
   constructor(context: BackendContext) {
     const { log, underlay } = context;
     this.#context = context;
     this.overlayMtu = underlay.underlayMtu;
     this.#ip = createIpCommand();
+    this.#staleDevices = this.#newStaleDevices();
     this.#links = new PeerLinks({ ip: this.#ip, underlayInterface: underlay.interfaceName, log });
   }
 
@@ -75,7 +77,7 @@ class HostgwBackend implements Backend {
     );
     await keeper.sync(this.#wanted(), signal);
     this.#keeper = keeper;
-    this.#hasRemovedStaleDevices = false;
+    this.#staleDevices = this.#newStaleDevices();
   }
 
   async sync(peers: PeerSet, signal: AbortSignal): Promise<void> {
@@ -91,7 +93,8 @@ class HostgwBackend implements Backend {
     if (moved > 0) await keeper.sync(this.#wanted(), signal);
     const { repairs } = await keeper.audit(signal);
     if (repairs > 0) this.#context.log.warn({ repairs }, "Routes were changed, repaired them");
-    return moved + repairs + (await this.#removeStaleDevices(signal));
+    const stale = this.#peers === null ? 0 : await this.#staleDevices.remove(signal);
+    return moved + repairs + stale;
   }
 
   readDirectSubnets(): readonly Ipv4Prefix[] {
@@ -130,14 +133,8 @@ class HostgwBackend implements Backend {
     return { routes: [blackholeRoute(network), ...routes], neighbours: [], fdb: [] };
   }
 
-  /** Once, and as {@link #mayRemove} not before the first set of peers. */
-  async #removeStaleDevices(signal: AbortSignal): Promise<number> {
-    if (this.#peers === null || this.#hasRemovedStaleDevices) return 0;
-    const { network, formerNetwork, log } = this.#context;
-    const use = { deviceName: null, network, formerNetwork };
-    const removed = await removeStaleDevices(this.#ip, use, log, signal);
-    this.#hasRemovedStaleDevices = true;
-    return removed;
+  #newStaleDevices(): StaleDevices {
+    return new StaleDevices(this.#ip, { ...this.#context, deviceName: null }, this.#context.log);
   }
 
   /**
@@ -145,10 +142,7 @@ class HostgwBackend implements Backend {
    * None before the first set of peers: the routes of an earlier run carry packets until then.
    */
   #mayRemove({ destination, kind }: Route): boolean {
-    const { network, formerNetwork } = this.#context;
-    const isOverlay =
-      network.containsPrefix(destination) || formerNetwork?.containsPrefix(destination) === true;
-    return this.#peers !== null && isOverlay && kind !== "other";
+    return this.#peers !== null && kind !== "other" && isOverlayPrefix(this.#context, destination);
   }
 }
 

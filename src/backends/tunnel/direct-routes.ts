@@ -4,6 +4,7 @@ import type { IpCommand } from "../../kernel/ip-command.ts";
 import type { KernelObjects, ObjectKeeper } from "../../kernel/kernel-objects.ts";
 import { createObjectKeeper } from "../../kernel/object-keeper.ts";
 import { OnLinkWays } from "../../kernel/on-link-ways.ts";
+import { isOverlayPrefix } from "../../kernel/overlay-range.ts";
 import { gatewayRoute } from "../../kernel/routes.ts";
 import type { Route } from "../../kernel/routes.ts";
 import type { Ipv4Address, Ipv4Prefix } from "../../net/ipv4.ts";
@@ -12,13 +13,12 @@ import type { TunnelParts } from "./tunnel.ts";
 
 /** None yet, for a tunnel of these parts. */
 export function createDirectRoutes(ip: IpCommand, { context, spec }: TunnelParts): DirectRoutes {
-  const { network, formerNetwork, log } = context;
+  const { network, log } = context;
   const isTunnels = (route: Route): boolean =>
     route.destination.equals(network) &&
     (route.kind === "blackhole" || route.interfaceName === spec.deviceName);
-  const isOfOverlay = ({ destination }: Route): boolean =>
-    network.containsPrefix(destination) || formerNetwork?.containsPrefix(destination) === true;
-  const mayRemove = (route: Route): boolean => routes.isCleaning && isOfOverlay(route) && !isTunnels(route);
+  const mayRemove = (route: Route): boolean =>
+    routes.isCleaning && isOverlayPrefix(context, route.destination) && !isTunnels(route);
   const keeper = createObjectKeeper(
     { network, deviceName: null, mayRemove },
     { ip, bridge: createBridgeCommand(), log },

@@ -11,10 +11,9 @@
 import { parseAddresses, planAddresses } from "../../kernel/addresses.ts";
 import type { InterfaceAddress } from "../../kernel/addresses.ts";
 import type { BatchCommand } from "../../kernel/ip-batch.ts";
-import { isMissingDevice } from "../../kernel/ip-command.ts";
 import type { IpCommand } from "../../kernel/ip-command.ts";
 import { isRecord, recordsOf } from "../../kernel/json-fields.ts";
-import { parseLinks, planLink } from "../../kernel/links.ts";
+import { parseLinks, planLink, readDeviceJson } from "../../kernel/links.ts";
 import type { Link } from "../../kernel/links.ts";
 import {
   OWN_ROUTE_PROTOCOL,
@@ -62,15 +61,6 @@ export async function readDevice(
     addresses: parseAddresses(json),
     ownRoutes,
   };
-}
-
-async function readDeviceJson(ip: IpCommand, deviceName: string, signal: AbortSignal): Promise<unknown> {
-  try {
-    return await ip.read(["-d", "address", "show", "dev", deviceName], signal);
-  } catch (err) {
-    if (isMissingDevice(err, deviceName)) return [];
-    throw err;
-  }
 }
 
 /** Reads what `ip -j -d address show dev`, or `ip -j -d link show dev`, prints of one device. */

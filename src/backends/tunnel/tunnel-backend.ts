@@ -7,7 +7,7 @@ import type { PeerCounters } from "../../datapath/packet-engine.ts";
 import { createIpCommand } from "../../kernel/ip-command.ts";
 import type { IpCommand } from "../../kernel/ip-command.ts";
 import { readRoutesTo } from "../../kernel/routes.ts";
-import { removeStaleDevices } from "../../kernel/stale-devices.ts";
+import { StaleDevices } from "../../kernel/stale-devices.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import type { PeerSet } from "../../peers/peer.ts";
@@ -36,8 +36,7 @@ interface OpenState {
   table: ForwardingTable;
   /** Peers were given. */
   hasSynced: boolean;
-  /** What earlier runs left is gone. */
-  isClean: boolean;
+  readonly staleDevices: StaleDevices;
 }
 
 class TunnelBackend implements Backend {
@@ -92,7 +91,9 @@ class TunnelBackend implements Backend {
     const tunnel = await startTunnel(this.#ip, options, signal);
     const directRoutes = createDirectRoutes(this.#ip, this.#parts);
     const table = EMPTY_FORWARDING_TABLE;
-    this.#state = { options, directRoutes, tunnel, table, hasSynced: false, isClean: false };
+    const { context } = options;
+    const staleDevices = new StaleDevices(this.#ip, { ...context, deviceName: this.deviceName }, context.log);
+    this.#state = { options, directRoutes, staleDevices, tunnel, table, hasSynced: false };
     this.#counters = new CounterSums();
   }
 
@@ -113,7 +114,7 @@ class TunnelBackend implements Backend {
     const deviceRepairs = await this.#auditDevice(state, signal);
     if (!state.hasSynced) return deviceRepairs;
     const routeRepairs = await state.directRoutes.audit(signal);
-    return deviceRepairs + routeRepairs + (await this.#removeStale(state, signal));
+    return deviceRepairs + routeRepairs + (await state.staleDevices.remove(signal));
   }
 
   readDirectSubnets(): readonly Ipv4Prefix[] {
@@ -188,16 +189,6 @@ class TunnelBackend implements Backend {
       state.tunnel = null;
       this.#counters.add(tunnel.engine);
     }
-  }
-
-  async #removeStale(state: OpenState, signal: AbortSignal): Promise<number> {
-    if (state.isClean) return 0;
-    const { context } = this.#parts;
-    const { network, formerNetwork, log } = context;
-    const use = { deviceName: this.deviceName, network, formerNetwork };
-    const removed = await removeStaleDevices(this.#ip, use, log, signal);
-    state.isClean = true;
-    return removed;
   }
 
   /**

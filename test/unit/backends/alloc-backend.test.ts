@@ -1,29 +1,18 @@
-import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { createAllocBackend } from "../../../src/backends/alloc/alloc-backend.ts";
+import { backendContext } from "../../support/backend-context.ts";
 import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 const NO_ABORT = new AbortController().signal;
 
 describe("createAllocBackend", () => {
   it("makes a backend that leases as udp and carries nothing, behind NAT too", async () => {
-    const backend = await createAllocBackend({
-      network: prefixOf("10.244.0.0/16"),
-      formerNetwork: null,
-      underlay: {
-        interfaceName: "eth0",
-        interfaceIndex: 2,
-        interfaceIp: addressOf("192.0.2.1"),
-        publicIp: addressOf("203.0.113.5"),
-        underlayMtu: 1400,
-      },
-      options: { Type: "alloc" },
-      sourceCheck: "strict",
-      carrier: "user",
-      datapath: { engine: "auto", queues: null, offload: "auto", sourcePort: "fixed" },
-      nodeId: "node-1",
-      log: pino({ level: "silent" }),
-    });
+    const backend = await createAllocBackend(
+      backendContext({
+        options: { Type: "alloc" },
+        underlay: { publicIp: addressOf("203.0.113.5"), underlayMtu: 1400 },
+      }),
+    );
     expect(backend).toMatchObject({
       type: "alloc",
       overheadBytes: 0,

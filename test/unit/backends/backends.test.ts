@@ -1,26 +1,14 @@
-import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import type { BackendContext } from "../../../src/backends/backend.ts";
 import { createBackend } from "../../../src/backends/backends.ts";
-import { addressOf, prefixOf } from "../../support/ipv4.ts";
+import { backendContext } from "../../support/backend-context.ts";
+import { addressOf } from "../../support/ipv4.ts";
 
-const context = (interfaceIp: string, publicIp: string): BackendContext => ({
-  network: prefixOf("10.244.0.0/16"),
-  underlay: {
-    interfaceName: "eth0",
-    interfaceIndex: 2,
-    interfaceIp: addressOf(interfaceIp),
-    publicIp: addressOf(publicIp),
-    underlayMtu: 1500,
-  },
-  options: { Type: "udp" },
-  sourceCheck: "strict",
-  carrier: "user",
-  datapath: { engine: "dgram", queues: null, offload: "auto", sourcePort: null },
-  nodeId: "node-1",
-  formerNetwork: null,
-  log: pino({ level: "silent" }),
-});
+const context = (interfaceIp: string, publicIp: string): BackendContext =>
+  backendContext({
+    options: { Type: "udp" },
+    underlay: { interfaceIp: addressOf(interfaceIp), publicIp: addressOf(publicIp) },
+  });
 const CONTEXT = context("192.0.2.1", "192.0.2.1");
 
 describe("createBackend", () => {

@@ -1,28 +1,16 @@
-import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import type { BackendContext } from "../../../src/backends/backend.ts";
 import { createHostgwBackend } from "../../../src/backends/hostgw/hostgw-backend.ts";
-import { addressOf, prefixOf } from "../../support/ipv4.ts";
+import { backendContext } from "../../support/backend-context.ts";
+import { addressOf } from "../../support/ipv4.ts";
 
 const NO_ABORT = new AbortController().signal;
 
-const context = (publicIp: string): BackendContext => ({
-  network: prefixOf("10.244.0.0/16"),
-  formerNetwork: null,
-  underlay: {
-    interfaceName: "eth0",
-    interfaceIndex: 2,
-    interfaceIp: addressOf("192.0.2.1"),
-    publicIp: addressOf(publicIp),
-    underlayMtu: 1400,
-  },
-  options: { Type: "host-gw" },
-  sourceCheck: "strict",
-  carrier: "user",
-  datapath: { engine: "auto", queues: null, offload: "auto", sourcePort: "fixed" },
-  nodeId: "node-1",
-  log: pino({ level: "silent" }),
-});
+const context = (publicIp: string): BackendContext =>
+  backendContext({
+    options: { Type: "host-gw" },
+    underlay: { publicIp: addressOf(publicIp), underlayMtu: 1400 },
+  });
 
 describe("createHostgwBackend", () => {
   it("makes a backend without device, port and overhead", async () => {

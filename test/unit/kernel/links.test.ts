@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createIpCommand } from "../../../src/kernel/ip-command.ts";
-import { parseLinks, planLink, readLink } from "../../../src/kernel/links.ts";
+import { parseLinks, planLink, readDeviceJson } from "../../../src/kernel/links.ts";
 import { macOf } from "../../support/mac.ts";
 
 /** From `ip -j -d link show` of iproute2 6.1, members that nobody reads cut out. */
@@ -42,17 +42,18 @@ describe("parseLinks", () => {
   });
 });
 
-describe("readLink", () => {
+describe("readDeviceJson", () => {
   const noAbort = new AbortController().signal;
 
   it("reads a device from the real ip", async () => {
-    expect(await readLink(createIpCommand(), "lo", noAbort)).toMatchObject({ index: 1, isLoopback: true });
+    const json = await readDeviceJson(createIpCommand(), "lo", noAbort);
+    expect(parseLinks(json)[0]).toMatchObject({ index: 1, isLoopback: true });
   });
 
-  it("gives null when there is no such device, and throws on any other failure", async () => {
-    expect(await readLink(createIpCommand(), "twill-none", noAbort)).toBeNull();
+  it("gives none when there is no such device, and throws on any other failure", async () => {
+    expect(await readDeviceJson(createIpCommand(), "twill-none", noAbort)).toEqual([]);
     const noProgram = createIpCommand({ program: "/nowhere/ip", deadlineMs: 1_000 });
-    await expect(readLink(noProgram, "twill-none", noAbort)).rejects.toThrow("not found in PATH");
+    await expect(readDeviceJson(noProgram, "twill-none", noAbort)).rejects.toThrow("not found in PATH");
   });
 });
 

@@ -13,7 +13,9 @@ import { isRecord, numberOf, recordsOf, textOf } from "../../../kernel/json-fiel
 import type { JsonRecord } from "../../../kernel/json-fields.ts";
 import { parseLinks, planLink } from "../../../kernel/links.ts";
 import type { Link } from "../../../kernel/links.ts";
-import type { Ipv4Address, Ipv4Prefix } from "../../../net/ipv4.ts";
+import { isOverlayAddress } from "../../../kernel/overlay-range.ts";
+import type { OverlayRange } from "../../../kernel/overlay-range.ts";
+import type { Ipv4Address } from "../../../net/ipv4.ts";
 import type { MacAddress } from "../../../net/mac.ts";
 import type { Underlay } from "../../backend.ts";
 import { overlayMtuOf, vxlanDeviceName } from "../vxlan-options.ts";
@@ -45,14 +47,11 @@ export function deviceShape(underlay: Underlay, options: VxlanOptions): DeviceSh
   };
 }
 
-/** What must exist. */
-export interface WantedDevice extends DeviceShape {
+/** What must exist. Other addresses of the overlay's range are of earlier subnets, and go. */
+export interface WantedDevice extends DeviceShape, OverlayRange {
   readonly vtepMac: MacAddress;
   /** Source of what the host itself sends to the overlay. */
   readonly address: Ipv4Address;
-  /** Other addresses of these are of earlier subnets, and go; the rest is somebody else's. */
-  readonly network: Ipv4Prefix;
-  readonly formerNetwork: Ipv4Prefix | null;
 }
 
 /** A device of the wanted name. */
@@ -139,13 +138,13 @@ export function planMaking(shape: DeviceShape, vtepMac: MacAddress): BatchComman
 
 /** Commands that make a compatible device as wanted; none when it is. */
 export function planRepair(wanted: WantedDevice, present: PresentDevice): BatchCommand[] {
-  const { deviceName, vtepMac, overlayMtu, address, network, formerNetwork } = wanted;
+  const { deviceName, vtepMac, overlayMtu, address } = wanted;
   const change: BatchCommand = ["link", "set", "dev", deviceName, ...settings(wanted)];
-  const isOurs = (other: Ipv4Address): boolean =>
-    network.contains(other) || formerNetwork?.contains(other) === true;
   return [
     ...(hasSettings(wanted, present) ? [] : [change]),
-    ...planAddresses(deviceName, { address, prefixLength: 32 }, present.addresses, isOurs),
+    ...planAddresses(deviceName, { address, prefixLength: 32 }, present.addresses, (other) =>
+      isOverlayAddress(wanted, other),
+    ),
     ...planLink({ mtu: overlayMtu, mac: vtepMac }, present),
   ];
 }

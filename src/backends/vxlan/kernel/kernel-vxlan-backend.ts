@@ -5,8 +5,9 @@ import { createIpCommand } from "../../../kernel/ip-command.ts";
 import type { KernelObjects, ObjectKeeper } from "../../../kernel/kernel-objects.ts";
 import { createObjectKeeper } from "../../../kernel/object-keeper.ts";
 import { OnLinkWays } from "../../../kernel/on-link-ways.ts";
+import { isOverlayPrefix } from "../../../kernel/overlay-range.ts";
 import type { Route } from "../../../kernel/routes.ts";
-import { removeStaleDevices } from "../../../kernel/stale-devices.ts";
+import { StaleDevices } from "../../../kernel/stale-devices.ts";
 import type { Ipv4Prefix } from "../../../net/ipv4.ts";
 import type { MacAddress } from "../../../net/mac.ts";
 import type { Peer, PeerSet } from "../../../peers/peer.ts";
@@ -35,8 +36,7 @@ interface OpenState {
   deviceIndex: number;
   /** Of the last `sync`; null before the first, when what an earlier run left carries packets. */
   peers: PeerSet | null;
-  /** Devices that earlier runs left are gone. */
-  isClean: boolean;
+  readonly staleDevices: StaleDevices;
 }
 
 class KernelVxlanBackend implements Backend {
@@ -121,7 +121,7 @@ class KernelVxlanBackend implements Backend {
     const deviceRepairs = await this.#auditDevice(state, signal);
     if (state.peers === null) return deviceRepairs;
     const objectRepairs = await this.#auditObjects(state, state.peers, signal);
-    return deviceRepairs + objectRepairs + (await this.#removeStale(state, signal));
+    return deviceRepairs + objectRepairs + (await state.staleDevices.remove(signal));
   }
 
   readDirectSubnets(): readonly Ipv4Prefix[] {
@@ -156,9 +156,8 @@ class KernelVxlanBackend implements Backend {
   #newState(wanted: WantedDevice, deviceIndex: number): OpenState {
     const { ip, log } = this.#deps;
     const { deviceName } = this;
-    const { network } = this.#context;
     const keeper = createObjectKeeper(
-      { network, deviceName, mayRemove: (route) => this.#mayRemove(route) },
+      { network: this.#context.network, deviceName, mayRemove: (route) => this.#mayRemove(route) },
       { ip, bridge: createBridgeCommand(), log },
     );
     const ways = new OnLinkWays({
@@ -166,7 +165,8 @@ class KernelVxlanBackend implements Backend {
       isEnabled: this.#options.isDirectRouting,
       accepts: (name) => name !== deviceName, // what the kernel sends into the overlay is not reached directly
     });
-    return { wanted, keeper, ways, deviceIndex, peers: null, isClean: false };
+    const staleDevices = new StaleDevices(ip, { ...this.#context, deviceName }, log);
+    return { wanted, keeper, ways, staleDevices, deviceIndex, peers: null };
   }
 
   /** The first answer stays: the MAC of a device that is kept, be it flannel's; else the one that follows from the node id. */
@@ -186,10 +186,7 @@ class KernelVxlanBackend implements Backend {
 
   /** Of the routes with our number those of this overlay, or of the one before, also into another backend's device. */
   #mayRemove({ destination, kind }: Route): boolean {
-    const { network, formerNetwork } = this.#context;
-    const isOverlay =
-      network.containsPrefix(destination) || formerNetwork?.containsPrefix(destination) === true;
-    return isOverlay && kind !== "other";
+    return kind !== "other" && isOverlayPrefix(this.#context, destination);
   }
 
   /** Resolves with the number of repairs. */
@@ -221,15 +218,6 @@ class KernelVxlanBackend implements Backend {
       );
     }
     return moved + repairs;
-  }
-
-  async #removeStale(state: OpenState, signal: AbortSignal): Promise<number> {
-    if (state.isClean) return 0;
-    const { network, formerNetwork, log } = this.#context;
-    const use = { deviceName: this.deviceName, network, formerNetwork };
-    const removed = await removeStaleDevices(this.#deps.ip, use, log, signal);
-    state.isClean = true;
-    return removed;
   }
 }
 

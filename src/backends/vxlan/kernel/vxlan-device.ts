@@ -2,8 +2,8 @@
 import type { Logger } from "pino";
 import { closeTun, openTun } from "../../../datapath/tun.ts";
 import type { BatchCommand } from "../../../kernel/ip-batch.ts";
-import { isMissingDevice } from "../../../kernel/ip-command.ts";
 import type { IpCommand } from "../../../kernel/ip-command.ts";
+import { readDeviceJson } from "../../../kernel/links.ts";
 import { blackholeRoute, planRoutes, readRoutesTo } from "../../../kernel/routes.ts";
 import type { Ipv4Prefix } from "../../../net/ipv4.ts";
 import type { MacAddress } from "../../../net/mac.ts";
@@ -38,12 +38,7 @@ export async function readDevice(
   deviceName: string,
   signal: AbortSignal,
 ): Promise<PresentDevice | null> {
-  try {
-    return parsePresentDevice(await ip.read(["-d", "address", "show", "dev", deviceName], signal));
-  } catch (err) {
-    if (isMissingDevice(err, deviceName)) return null;
-    throw err;
-  }
+  return parsePresentDevice(await readDeviceJson(ip, deviceName, signal));
 }
 
 /** What `advertise` knows. */

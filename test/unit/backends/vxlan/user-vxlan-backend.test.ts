@@ -1,31 +1,14 @@
 import { describe, expect, it } from "vitest";
-import type { Backend, BackendContext } from "../../../../src/backends/backend.ts";
+import type { Backend } from "../../../../src/backends/backend.ts";
 import { parseVxlanOptions } from "../../../../src/backends/vxlan/vxlan-options.ts";
 import { createUserVxlanBackend } from "../../../../src/backends/vxlan/user/user-vxlan-backend.ts";
 import type { JsonValue } from "../../../../src/subnet-lease/lease.ts";
-import { addressOf, prefixOf } from "../../../support/ipv4.ts";
-import { recordLog } from "../../../support/log-lines.ts";
+import { backendContext } from "../../../support/backend-context.ts";
 
 const MAC = "5e:12:34:56:78:9a";
 
 function create(options: Readonly<Record<string, JsonValue>>, underlayMtu = 1500): Promise<Backend> {
-  const context: BackendContext = {
-    network: prefixOf("10.244.0.0/16"),
-    underlay: {
-      interfaceName: "eth0",
-      interfaceIndex: 2,
-      interfaceIp: addressOf("192.0.2.1"),
-      publicIp: addressOf("192.0.2.1"),
-      underlayMtu,
-    },
-    options,
-    sourceCheck: "strict",
-    carrier: "user",
-    datapath: { engine: "dgram", queues: null, offload: "auto", sourcePort: null },
-    nodeId: "node-1",
-    formerNetwork: null,
-    log: recordLog().log,
-  };
+  const context = backendContext({ options, underlay: { underlayMtu } });
   return createUserVxlanBackend(context, parseVxlanOptions(options));
 }
 

@@ -117,7 +117,7 @@ async function runAgents(lab: Lab, flags: readonly string[]): Promise<void> {
 async function hasFirewall(host: LabHost): Promise<boolean> {
   const { stdout } = await host.exec(["nft", "list", "ruleset"]);
   const ofFlannel = stdout.includes("table ip flannel-ipv4") || stdout.includes("jump FLANNEL-FWD");
-  return ofFlannel && stdout.includes("table ip twill-10.244.0.0-16");
+  return ofFlannel && /table (ip|netdev) twill-10\.244\.0\.0-16/.test(stdout);
 }
 
 /** Makes the directory that the lab would make with the first agent. */
@@ -192,7 +192,7 @@ describe("twill cleanup", () => {
     expect(lines.filter((line) => !line.startsWith("removed route "))).toEqual([
       ...devices.map((device) => `removed device ${device}`),
       ...rules,
-      "removed nftables table ip twill-10.244.0.0-16",
+      `removed nftables table ${name === "host-gw" ? "netdev" : "ip"} twill-10.244.0.0-16`,
       "removed file DIR/subnet.env",
       "removed file DIR/state/node-id",
       "removed file DIR/state/peers.json",

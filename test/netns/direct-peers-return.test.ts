@@ -7,15 +7,15 @@ import { eventually } from "../support/eventually.ts";
 const PROBES = 10;
 
 /** The guard's set of subnets that packets may leave for in clear. */
-async function direct(host: LabHost): Promise<string> {
-  const set = ["ip", "twill-10.244.0.0-16", "direct_subnets"];
+async function direct(host: LabHost, family: string): Promise<string> {
+  const set = [family, "twill-10.244.0.0-16", "direct_subnets"];
   return await host.namespace.execChecked(["nft", "list", "set", ...set]);
 }
 
 describe.each([
-  ["host-gw", { Type: "host-gw" }],
-  ["vxlan with direct routing", { Type: "vxlan", DirectRouting: true }],
-])("an agent of %s that starts while the underlay is down", (_name, backend) => {
+  ["host-gw", { Type: "host-gw" }, "netdev"],
+  ["vxlan with direct routing", { Type: "vxlan", DirectRouting: true }, "ip"],
+])("an agent of %s that starts while the underlay is down", (_name, backend, family) => {
   it("reaches the others without encapsulation when it is up", async () => {
     await using lab = await createLab({
       hosts: 2,
@@ -28,11 +28,11 @@ describe.each([
     await lab.etcd.stop(); // nothing but the kernel tells the agent that anything has changed
     await host.namespace.ip(["link set eth0 down"]);
     await host.startAgent();
-    await eventually(async () => !(await direct(host)).includes("elements")); // it has seen that nobody is on-link
+    await eventually(async () => !(await direct(host, family)).includes("elements")); // it has seen that nobody is on-link
 
     await host.namespace.ip(["link set eth0 up", "route replace default via 192.0.2.254"]);
     await eventually(async () => (await from.ping(to.address, { count: 1, lingerMs: 50 })).lost === 0);
-    await eventually(async () => (await direct(host)).includes("elements"));
+    await eventually(async () => (await direct(host, family)).includes("elements"));
     expect(await from.ping(to.address, { count: PROBES, intervalMs: 10 })).toMatchObject({ lost: 0 });
   });
 });

@@ -50,6 +50,8 @@ describe("createGuardKeeper", () => {
   const TABLE = "ip twill-10.244.0.0-16";
   const standing = async (): Promise<string | null> =>
     await nft.listTable("ip", "twill-10.244.0.0-16", NO_ABORT);
+  const standingAtEgress = async (): Promise<string | null> =>
+    await nft.listTable("netdev", "twill-10.244.0.0-16", NO_ABORT);
   /** Underlay address and subnet; adjacent ones must not become one in the kernel. */
   const peerOf = (number: number, subnet = `10.244.${number}.0/24`): GuardedPeer => ({
     subnet: prefixOf(subnet),
@@ -66,7 +68,7 @@ describe("createGuardKeeper", () => {
     ["all elements removed", `flush set ${TABLE} nodes`],
     ["a chain flushed", `flush chain ${TABLE} input`],
     ["a rule added", `insert rule ${TABLE} encapsulated accept`],
-    ["a rule replaced", `flush chain ${TABLE} input\nadd rule ${TABLE} input udp dport 1 jump encapsulated`],
+    ["a rule replaced", `flush chain ${TABLE} input\nadd rule ${TABLE} input udp dport 1 goto encapsulated`],
     ["a policy changed", `add chain ${TABLE} input { policy drop; }`],
     ["a chain added", `add chain ${TABLE} other`],
     ["the table deleted", `delete table ${TABLE}`],
@@ -86,7 +88,7 @@ describe("createGuardKeeper", () => {
   it("has nothing to heal where somebody put a rule in the place of its like", async () => {
     await guardOwn({ peers });
     const whole = await standing();
-    const again = `flush chain ${TABLE} input\nadd rule ${TABLE} input udp dport 8472 jump encapsulated`;
+    const again = `flush chain ${TABLE} prerouting\nadd rule ${TABLE} prerouting iifname "${DEVICE}" goto decapsulated`;
     await nft.apply(again, NO_ABORT);
     expect(await standing()).toBe(whole);
     expect(await guard.audit(NO_ABORT)).toBe(0);
@@ -118,20 +120,42 @@ describe("createGuardKeeper", () => {
     expect(await guardOwn({ peers })).toBe(1);
     expect(await guard.audit(NO_ABORT)).toBe(0);
 
-    expect(await guardOwn({ peers, tunnel: { port: 8473, deviceName: DEVICE } })).toBe(1);
+    expect(await guardOwn({ peers, tunnel: { port: 8473, deviceName: DEVICE, isInKernel: true } })).toBe(1);
     expect(await standing()).toContain("udp dport 8473");
     expect(await guard.audit(NO_ABORT)).toBe(0);
     expect(await guardOwn({ peers, tunnel: null })).toBe(1);
-    expect(await standing()).not.toContain("udp dport");
+    expect(await standing()).toBeNull();
+    expect(await standingAtEgress()).toContain('hook egress device "eth0"');
+    expect(await guard.audit(NO_ABORT)).toBe(0);
+    expect(await guardOwn({ peers })).toBe(1);
+    expect(await standing()).toContain("udp dport 8472");
+    expect(await standingAtEgress()).toBeNull();
     expect(await guard.audit(NO_ABORT)).toBe(0);
   });
 
-  it("leaves no trace when it is not wanted any more", async () => {
+  it("uses the postrouting hook where it cannot have that of the interface", async () => {
+    const old = keeperOf(await programs.withoutEgressIn(own.namespace));
+    const rules = rulesOf(own, peers, { tunnel: null });
+    expect(await old.sync(rules, NO_ABORT)).toBe(1);
+    expect(await standing()).toContain('oifname "eth0"');
+    expect(await standingAtEgress()).toBeNull();
+    expect(await old.audit(NO_ABORT)).toBe(0);
+    await nft.apply("flush ruleset", NO_ABORT);
+    expect(await old.audit(NO_ABORT)).toBe(1);
+    expect(await old.sync({ ...rules, peers: peers.slice(1) }, NO_ABORT)).toBe(1);
+    await ping(own.pod, podIp(network.host(3)), { count: 10, isAnswered: false });
+    await expectDrops(old, { guardDropLeak: 10 });
+  });
+
+  it.each([
+    ["with a tunnel", {}],
+    ["without one", { tunnel: null }],
+  ])("leaves no trace when it is not wanted any more, %s", async (_how, fields) => {
     await nft.apply(MASQUERADE, NO_ABORT);
     const before = await ruleset();
     expect(await guard.audit(NO_ABORT)).toBe(0);
     expect(await guard.sync(null, NO_ABORT)).toBe(0);
-    await guardOwn({ peers });
+    await guardOwn({ peers, ...fields });
     expect(await guard.sync(null, NO_ABORT)).toBe(1);
     expect(await ruleset()).toBe(before);
     expect(await guard.audit(NO_ABORT)).toBe(0);
@@ -143,7 +167,11 @@ describe("createGuardKeeper", () => {
     const otherRules = { network: prefixOf("10.96.0.0/16"), ownSubnet: prefixOf("10.96.1.0/24") };
     await guardOwn();
     await other.sync(
-      { ...rulesOf(own, [guarded(peer)]), ...otherRules, tunnel: { port: 8285, deviceName: "flannel0" } },
+      {
+        ...rulesOf(own, [guarded(peer)]),
+        ...otherRules,
+        tunnel: { port: 8285, deviceName: "flannel0", isInKernel: false },
+      },
       NO_ABORT,
     );
     const payload = Buffer.from("00");
@@ -153,8 +181,9 @@ describe("createGuardKeeper", () => {
     await expectDrops(other, { guardDropStranger: 5 });
 
     await nft.apply("add table ip twill-other", NO_ABORT);
-    expect(await findGuardTables(nft, NO_ABORT)).toEqual(["twill-10.244.0.0-16", "twill-10.96.0.0-16"]);
-    for (const name of await findGuardTables(nft, NO_ABORT)) await removeGuardTable(nft, name, NO_ABORT);
+    const tables = await findGuardTables(nft, NO_ABORT);
+    expect(tables.map(({ name }) => name)).toEqual(["twill-10.244.0.0-16", "twill-10.96.0.0-16"]);
+    for (const table of tables) await removeGuardTable(nft, table, NO_ABORT);
     expect((await ruleset()).trim()).toBe("table ip twill-other {\n}");
   });
 

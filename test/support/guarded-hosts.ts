@@ -45,8 +45,25 @@ export class NamespacedNft implements AsyncDisposable {
 
   /** An `nft` that works in there, since the real one works in the namespace of whoever runs it. */
   async in(namespace: Namespace): Promise<NftCommand> {
-    const program = join(this.#directory, namespace.name);
-    await writeFile(program, `#!/bin/sh\nexec ${namespace.command(["nft"]).join(" ")} "$@"\n`);
+    const command = namespace.command(["nft"]).join(" ");
+    return await this.#write(namespace.name, `exec ${command} "$@"`);
+  }
+
+  /** The same before nftables 1.0.1, which did not know the egress hook. */
+  async withoutEgressIn(namespace: Namespace): Promise<NftCommand> {
+    const command = namespace.command(["nft"]).join(" ");
+    return await this.#write(
+      `${namespace.name}-old`,
+      `if [ "$1" != -f ]; then exec ${command} "$@"; fi
+script=$(cat)
+case $script in *"hook egress"*) echo "Error: unknown chain hook egress" >&2; exit 1 ;; esac
+printf '%s\\n' "$script" | ${command} "$@"`,
+    );
+  }
+
+  async #write(name: string, script: string): Promise<NftCommand> {
+    const program = join(this.#directory, name);
+    await writeFile(program, `#!/bin/sh\n${script}\n`);
     await chmod(program, 0o755);
     return createNftCommand({ program, deadlineMs: 10_000 });
   }
@@ -148,7 +165,7 @@ export function rulesOf(
     ownSubnet: prefixOf(host.subnet),
     underlayInterface: "eth0",
     underlayPrefixes: [prefixOf("192.0.2.0/24")],
-    tunnel: { port: VXLAN_PORT, deviceName: DEVICE },
+    tunnel: { port: VXLAN_PORT, deviceName: DEVICE, isInKernel: true },
     isSourceChecked: true,
     peers,
     ...fields,

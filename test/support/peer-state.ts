@@ -64,13 +64,14 @@ function wantedLines({ subnet, publicIp, vtepMac }: StoredLease, way: Directable
   const direct = [`route ${subnet} via ${publicIp} dev eth0`, `guard direct_subnets ${subnet}`];
   const known = [`peer ${subnet} ${publicIp}`];
   if (way.name === HOST_GW.name) return [...known, ...direct];
-  const guarded = [...known, `guard nodes ${publicIp}`, `guard subnets ${subnet}`];
+  const guarded = [...known, `guard nodes ${publicIp}`];
   if (way.isDirect === true) return [...guarded, ...direct, `guard direct_nodes ${publicIp}`];
   if (way.name !== VXLAN_KERNEL.name) return guarded;
   const device = way.deviceName ?? "";
   const address = subnet.replace(/\/.*/, "");
   return [
     ...guarded,
+    `guard subnets ${subnet}`,
     `route ${subnet} via ${address} dev ${device} onlink`,
     `neighbour ${address} lladdr ${vtepMac} PERMANENT`,
     `fdb ${vtepMac} dst ${publicIp}`,
@@ -112,15 +113,15 @@ async function entryLines(namespace: Namespace, device: string): Promise<string[
 
 async function guardLines(namespace: Namespace): Promise<string[]> {
   type Element = string | { readonly prefix: { readonly addr: string; readonly len: number } };
-  const { nftables } = await readJson<{ nftables: { set?: { name: string; elem?: Element[] } }[] }>(
-    namespace,
-    [...["nft", "-j", "list", "table", "ip", GUARD_TABLE]],
-  );
+  const { nftables } = await readJson<{
+    nftables: { set?: { table: string; name: string; elem?: Element[] } }[];
+  }>(namespace, ["nft", "-j", "list", "ruleset"]);
   const textOf = (element: Element): string =>
     typeof element === "string" ? element : `${element.prefix.addr}/${element.prefix.len}`;
-  return nftables.flatMap(({ set }) =>
-    (set?.elem ?? []).map((element) => `guard ${set?.name ?? ""} ${textOf(element)}`),
-  );
+  return nftables
+    .flatMap(({ set }) => set ?? [])
+    .filter(({ table }) => table === GUARD_TABLE)
+    .flatMap(({ name, elem = [] }) => elem.map((element) => `guard ${name} ${textOf(element)}`));
 }
 
 async function statusLines(host: LabHost): Promise<string[]> {

@@ -1,15 +1,15 @@
 /** Firewall rules of ours: flannel's chains and tables, by whichever program they were made, and the guard's tables. */
 import { findIptables } from "../../kernel/firewall/choose-iptables.ts";
 import { createFlannelKeeper } from "../../kernel/firewall/flannel-keeper.ts";
-import { isGuardTableName } from "../../kernel/firewall/guard-plan.ts";
-import { removeGuardTable } from "../../kernel/firewall/guard-remains.ts";
+import { findTables, guardPlaceOf, removeGuardTable } from "../../kernel/firewall/guard-remains.ts";
+import type { NftTableName } from "../../kernel/firewall/guard-remains.ts";
+import type { GuardPlace } from "../../kernel/firewall/guard-table.ts";
 import type { IptablesCommand } from "../../kernel/firewall/iptables-command.ts";
 import { parseSavedTables } from "../../kernel/firewall/iptables-plan.ts";
 import { flannelChains } from "../../kernel/firewall/iptables-rules.ts";
 import { createNftCommand } from "../../kernel/firewall/nft-command.ts";
 import type { NftCommand } from "../../kernel/firewall/nft-command.ts";
 import { FLANNEL_TABLE, FLANNEL_TABLE6 } from "../../kernel/firewall/nft-flannel-rules.ts";
-import { isRecord, recordsOf, textOf } from "../../kernel/json-fields.ts";
 import { isMissingProgram } from "../../kernel/run-program.ts";
 import type { Remains } from "./remains.ts";
 
@@ -18,8 +18,8 @@ const FLANNEL_TABLES: ReadonlySet<string> = new Set([`ip ${FLANNEL_TABLE}`, `ip6
 /** What there is; a program that is not installed has made nothing. @throws {OverlayError} `ERR_KERNEL_FAILED` */
 export async function findFirewallRemains(signal: AbortSignal): Promise<Remains[]> {
   const nft = createNftCommand();
-  const [chains, tables] = await Promise.all([findChains(signal), findTables(nft, signal)]);
-  const flannelTables = tables.filter((table) => FLANNEL_TABLES.has(table));
+  const [chains, tables] = await Promise.all([findChains(signal), findTablesIfAny(nft, signal)]);
+  const flannelTables = tables.map(placeText).filter((place) => FLANNEL_TABLES.has(place));
   return [
     {
       names: [...chains, ...flannelTables.map(tableName)],
@@ -27,20 +27,24 @@ export async function findFirewallRemains(signal: AbortSignal): Promise<Remains[
         (await createFlannelKeeper("iptables", nft).keep(null, removeSignal)) > 0,
     },
     ...tables.flatMap((table) => {
-      const [family, name = ""] = table.split(" ");
-      return family === "ip" && isGuardTableName(name) ? [guardRemains(nft, name)] : [];
+      const place = guardPlaceOf(table);
+      return place === null ? [] : [guardRemains(nft, place)];
     }),
   ];
 }
 
-function guardRemains(nft: NftCommand, name: string): Remains {
+function guardRemains(nft: NftCommand, place: GuardPlace): Remains {
   return {
-    names: [tableName(`ip ${name}`)],
+    names: [tableName(placeText(place))],
     async remove(signal) {
-      await removeGuardTable(nft, name, signal);
+      await removeGuardTable(nft, place, signal);
       return true;
     },
   };
+}
+
+function placeText({ family, name }: NftTableName): string {
+  return `${family} ${name}`;
 }
 
 function tableName(table: string): string {
@@ -63,20 +67,11 @@ async function chainsOf(iptables: IptablesCommand, signal: AbortSignal): Promise
 }
 
 /** None where the program is not installed. */
-async function findTables(nft: NftCommand, signal: AbortSignal): Promise<string[]> {
+async function findTablesIfAny(nft: NftCommand, signal: AbortSignal): Promise<NftTableName[]> {
   try {
-    return parseTables(await nft.listJson(["tables"], signal));
+    return await findTables(nft, signal);
   } catch (err) {
     if (isMissingProgram(err)) return [];
     throw err;
   }
-}
-
-/** Every table of nftables, as `FAMILY NAME`, of the output of `nft -j list tables`. */
-export function parseTables(json: unknown): string[] {
-  const list = isRecord(json) ? json.nftables : null;
-  return recordsOf(list).flatMap(({ table }) => {
-    if (!isRecord(table)) return [];
-    return [`${textOf(table, "family") ?? ""} ${textOf(table, "name") ?? ""}`];
-  });
 }

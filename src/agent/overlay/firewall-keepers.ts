@@ -35,10 +35,10 @@ function replacingGuard(guard: GuardKeeper, nft: NftCommand, former: string): Gu
     async sync(wanted, signal) {
       const written = await guard.sync(wanted, signal);
       if (isGone) return written;
-      const isThere = (await findGuardTables(nft, signal)).includes(former);
-      if (isThere) await removeGuardTable(nft, former, signal);
+      const tables = (await findGuardTables(nft, signal)).filter(({ name }) => name === former);
+      for (const table of tables) await removeGuardTable(nft, table, signal);
       isGone = true;
-      return written + Number(isThere);
+      return written + tables.length;
     },
     audit: (signal) => guard.audit(signal),
     readDrops: (signal) => guard.readDrops(signal),

@@ -17,7 +17,7 @@ export interface FirewallFacts {
   readonly ownSubnet: Ipv4Prefix;
   readonly backend: Pick<
     Backend,
-    "carriesPackets" | "deviceName" | "encapsulationPort" | "readDirectSubnets"
+    "carriesPackets" | "deviceName" | "encapsulationPort" | "engineName" | "readDirectSubnets"
   >;
   readonly peers: PeerSet;
 }
@@ -39,7 +39,7 @@ export function wantedFirewall(facts: FirewallFacts): FirewallWish {
 
 function wantedGuard(facts: FirewallFacts): GuardRules {
   const { options, underlay, underlayPrefixes, network, ownSubnet, backend, peers } = facts;
-  const { deviceName, encapsulationPort: port } = backend;
+  const { deviceName, engineName, encapsulationPort: port } = backend;
   const direct = new Set(backend.readDirectSubnets().map(String));
   return {
     network,
@@ -47,7 +47,8 @@ function wantedGuard(facts: FirewallFacts): GuardRules {
     underlayInterface: underlay.interfaceName,
     underlayPrefixes,
     isSourceChecked: options.sourceCheck === "strict",
-    tunnel: port === null || deviceName === null ? null : { port, deviceName },
+    tunnel:
+      port === null || deviceName === null ? null : { port, deviceName, isInKernel: engineName === null },
     peers: peers.map(({ subnet, underlayIp }) => ({
       subnet,
       underlayIp,

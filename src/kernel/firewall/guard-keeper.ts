@@ -4,10 +4,12 @@ import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import { hasSameShape, readGuardCounters, readGuardListing } from "./guard-listing.ts";
 import type { GuardListing } from "./guard-listing.ts";
 import { guardTableName, planGuard } from "./guard-plan.ts";
+import type { WayOut } from "./guard-plan.ts";
+import { findGuardTables, removeGuardTable } from "./guard-remains.ts";
 import type { GuardRules } from "./guard-rules.ts";
 import { planReplacement } from "./guard-replacement.ts";
-import { formatElementChanges, formatRemoval, structureOf } from "./guard-table.ts";
-import type { GuardTable } from "./guard-table.ts";
+import { GUARD_FAMILIES, formatElementChanges, structureOf } from "./guard-table.ts";
+import type { GuardPlace, GuardTable } from "./guard-table.ts";
 import type { NftCommand } from "./nft-command.ts";
 
 /** Calls must not overlap, but for `readDrops`. */
@@ -49,8 +51,10 @@ class NftGuardKeeper implements GuardKeeper {
   readonly #nft: NftCommand;
   readonly #log: Logger;
   readonly #name: string;
+  /** What this kernel and this `nft` have. */
+  #wayOut: WayOut = "egress";
   /** What the last `sync` wanted; undefined before the first. */
-  #wanted: GuardTable | null | undefined;
+  #wanted: GuardRules | null | undefined;
   /** What is taken to stand; null when nothing is known. */
   #standing: GuardTable | null = null;
   /** Structure of the listing made right after the table was written; null while there is none. */
@@ -63,44 +67,48 @@ class NftGuardKeeper implements GuardKeeper {
   }
 
   async sync(wanted: GuardRules | null, signal: AbortSignal): Promise<number> {
-    if (wanted === null) {
-      this.#wanted = null;
-      return await this.#remove(signal);
-    }
-    const table = planGuard(this.#name, wanted);
-    this.#wanted = table;
+    this.#wanted = wanted;
+    if (wanted === null) return await this.#remove(signal);
+    const table = this.#plan(wanted);
     const standing = this.#standing;
     if (standing === null || structureOf(standing) !== structureOf(table))
-      return await this.#replace(table, signal);
+      return await this.#replace(wanted, signal);
     const present = new Map(standing.sets.map(({ name, elements }) => [name, elements]));
-    return await this.#changeElements(table, present, signal);
+    return await this.#changeElements(wanted, present, signal);
   }
 
   async audit(signal: AbortSignal): Promise<number> {
     if (this.#wanted === undefined) return 0;
     if (this.#wanted === null) return await this.#remove(signal);
-    const table = this.#wanted;
-    const listing = await this.#list(signal);
+    const listing = await this.#list(this.#plan(this.#wanted), signal);
     const elements = listing?.elements ?? null;
     if (elements === null || listing?.structure !== this.#listedStructure) {
       this.#log.debug(
         { table: this.#name, isThere: listing !== null },
         "Rules of the guard differ, replacing them",
       );
-      return await this.#replace(table, signal);
+      return await this.#replace(this.#wanted, signal);
     }
-    return await this.#changeElements(table, elements, signal);
+    return await this.#changeElements(this.#wanted, elements, signal);
   }
 
   async readDrops(signal: AbortSignal): Promise<Record<string, number>> {
-    return readGuardCounters(await this.#nft.listJson(["counters", "table", "ip", this.#name], signal));
+    const drops = GUARD_FAMILIES.map(async (family) =>
+      readGuardCounters(await this.#nft.listJson(["counters", "table", family, this.#name], signal)),
+    );
+    return Object.assign({}, ...(await Promise.all(drops))) as Record<string, number>;
+  }
+
+  #plan(rules: GuardRules): GuardTable {
+    return planGuard(this.#name, rules, this.#wayOut);
   }
 
   async #changeElements(
-    table: GuardTable,
+    rules: GuardRules,
     present: ReadonlyMap<string, readonly string[]>,
     signal: AbortSignal,
   ): Promise<number> {
+    const table = this.#plan(rules);
     const script = formatElementChanges(table, present);
     if (script !== "") {
       this.#standing = null; // until it is known again
@@ -112,33 +120,60 @@ class NftGuardKeeper implements GuardKeeper {
           { err, table: this.#name },
           "Peers of the guard cannot be changed, replacing all of it",
         );
-        return await this.#replace(table, signal);
+        return await this.#replace(rules, signal);
       }
     }
     this.#standing = table;
     return script === "" ? 0 : 1;
   }
 
-  /** Lists what it wrote, so that audits know how this `nft` prints it. */
-  async #replace(table: GuardTable, signal: AbortSignal): Promise<number> {
+  /** Where packets cannot be met as the interface sends them, for want of a new kernel or `nft`, it is done the other way. */
+  async #replace(rules: GuardRules, signal: AbortSignal): Promise<number> {
+    const table = this.#plan(rules);
+    try {
+      await this.#write(table, signal);
+    } catch (err) {
+      signal.throwIfAborted();
+      if (table.family !== "netdev") throw err;
+      this.#log.debug({ err, table: this.#name }, "The guard cannot use the egress hook, using postrouting");
+      await this.#write(planGuard(this.#name, rules, "postrouting"), signal);
+      this.#wayOut = "postrouting"; // both would fail where it is no matter of hooks
+    }
+    return 1;
+  }
+
+  /** Lists what it wrote, so that audits know how this `nft` prints it; then what it stands in for can go. */
+  async #write(table: GuardTable, signal: AbortSignal): Promise<void> {
     this.#standing = null;
     this.#listedStructure = null;
-    const present = await this.#list(signal);
+    const [present, places] = await Promise.all([this.#list(table, signal), this.#findPlaces(signal)]);
     for (const script of planReplacement(table, present)) await this.#nft.apply(script, signal);
+    await this.#removeAll(
+      places.filter(({ family }) => family !== table.family),
+      signal,
+    );
     this.#standing = table;
-    const listing = await this.#list(signal);
+    const listing = await this.#list(table, signal);
     if (listing !== null && hasSameShape(listing, table)) this.#listedStructure = listing.structure;
-    return 1;
   }
 
   async #remove(signal: AbortSignal): Promise<number> {
     this.#standing = null;
-    if ((await this.#list(signal)) === null) return 0;
-    await this.#nft.apply(formatRemoval(this.#name), signal);
-    return 1;
+    const places = await this.#findPlaces(signal);
+    await this.#removeAll(places, signal);
+    return places.length === 0 ? 0 : 1;
   }
 
-  async #list(signal: AbortSignal): Promise<GuardListing | null> {
-    return readGuardListing(await this.#nft.listJson(["table", "ip", this.#name], signal));
+  /** Tables of ours, of whatever family. */
+  async #findPlaces(signal: AbortSignal): Promise<GuardPlace[]> {
+    return (await findGuardTables(this.#nft, signal)).filter(({ name }) => name === this.#name);
+  }
+
+  async #removeAll(places: readonly GuardPlace[], signal: AbortSignal): Promise<void> {
+    for (const place of places) await removeGuardTable(this.#nft, place, signal);
+  }
+
+  async #list({ family, name }: GuardPlace, signal: AbortSignal): Promise<GuardListing | null> {
+    return readGuardListing(await this.#nft.listJson(["table", family, name], signal));
   }
 }

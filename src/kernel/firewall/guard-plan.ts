@@ -1,6 +1,6 @@
 /** Which table keeps strangers and pods out of the overlay, and the overlay's packets off the underlay. Pure. */
 import { Ipv4Prefix } from "../../net/ipv4.ts";
-import type { GuardedPeer, GuardRules } from "./guard-rules.ts";
+import type { GuardedPeer, GuardedTunnel, GuardRules } from "./guard-rules.ts";
 import type { GuardChain, GuardSet, GuardTable } from "./guard-table.ts";
 
 /** Counters of the table, as `nft list table` shows them: packets that the guard dropped, by reason. */
@@ -18,10 +18,7 @@ export const GUARD_COUNTERS = [
 ] as const;
 type Counter = (typeof GUARD_COUNTERS)[number];
 
-/**
- * Before connection tracking in `prerouting` (priority raw), and before everybody's filters elsewhere: what is dropped
- * costs least, and no other table sees it.
- */
+/** Before connection tracking and everybody's filters (priority raw): what is dropped costs least, and no other table sees it. */
 const EARLY = "priority -300";
 /** Wildcards, quotes and escapes have a meaning in an nft string. */
 const PLAIN_NAME = /^[^\s\p{Cc}"*\\]{1,15}$/u;
@@ -40,46 +37,63 @@ export function isGuardTableName(name: string): boolean {
   return Ipv4Prefix.parse(`${address}/${length}`) !== null;
 }
 
+/** Where packets that must not leave are met, without a tunnel. */
+export type WayOut =
+  /** As the underlay's interface sends them, which no packet to a pod of ours passes (Linux 5.16). */
+  | "egress"
+  /** As any interface sends them. */
+  | "postrouting";
+
 /**
  * The table that these rules come to.
  *
- *   underlay ──▶ prerouting: not in clear to the device's address ──┬──▶ input: to the port from lease holders alone
- *   device   ──▶ prerouting: from a peer's subnet to ours           │
- *   pod      ──▶ prerouting                                         ├──▶ input: not to the port
- *                                                                   └──▶ forward: not to the port of a lease holder
- *   anybody  ──▶ postrouting: to the overlay by the underlay's interface only for direct peers
+ *   underlay ──┬──▶ input: to the port from lease holders alone, not in clear to the device's address
+ *   pod      ──┼──▶ input: not to the port
+ *              └──▶ forward: not to the port of a lease holder
+ *   device   ──▶ prerouting: from a peer's subnet to ours, where no engine of ours has seen to it
+ *   anybody  ──▶ way out: to the overlay by the underlay's interface only for direct peers
  *
- * What comes in clear from the underlay for our pods passes: direct peers send so, and a stranger on their link cannot
- * be told from a router.
+ * Each hook that a packet passes costs, whatever its rules (a chain without rules 1 % of the small packets that the
+ * kernel's vxlan carries; docs/performance.md), so there are as few as do, with what is rare first. What comes in clear
+ * from the underlay for our pods passes: direct peers send so, and a stranger on their link cannot be told from a router.
  * @param name of the table, by `guardTableName`
  * @throws {RangeError} when a device's name means more than itself to nft
  */
-export function planGuard(name: string, rules: GuardRules): GuardTable {
+export function planGuard(name: string, rules: GuardRules, wayOut: WayOut): GuardTable {
   const direct = rules.peers.filter(({ isDirect }) => isDirect);
   const directSubnets = prefixSet("direct_subnets", direct);
   if (rules.tunnel === null) {
-    return { name, counters: ["guardDropLeak"], sets: [directSubnets], chains: [postrouting(rules)] };
+    return {
+      family: wayOut === "egress" ? "netdev" : "ip",
+      name,
+      counters: ["guardDropLeak"],
+      sets: [directSubnets],
+      chains: [wayOut === "egress" ? egress(rules) : postrouting(rules)],
+    };
   }
   return {
+    family: "ip",
     name,
     counters: GUARD_COUNTERS,
     sets: [
       addressSet("nodes", rules.peers),
-      prefixSet("subnets", rules.peers),
+      ...(rules.tunnel.isInKernel ? [prefixSet("subnets", rules.peers)] : []),
       addressSet("direct_nodes", direct),
       directSubnets,
     ],
-    chains: [...tunnelChains(rules, rules.tunnel), postrouting(rules)],
+    chains: [
+      ...encapsulationChains(rules, rules.tunnel),
+      ...(rules.tunnel.isInKernel ? decapsulationChains(rules, rules.tunnel) : []),
+      postrouting(rules),
+    ],
   };
 }
 
-function tunnelChains(rules: GuardRules, tunnel: NonNullable<GuardRules["tunnel"]>): GuardChain[] {
+function encapsulationChains(rules: GuardRules, { port }: GuardedTunnel): GuardChain[] {
   const underlay = quote(rules.underlayInterface);
-  const device = quote(tunnel.deviceName);
-  const toPort = `udp dport ${tunnel.port}`;
+  const toPort = `udp dport ${port}`;
   const deviceAddress = rules.ownSubnet.address.toString();
   return [
-    // Jumps, and what is rare first, keep the way of all other packets short.
     {
       name: "encapsulated",
       hook: null,
@@ -90,48 +104,64 @@ function tunnelChains(rules: GuardRules, tunnel: NonNullable<GuardRules["tunnel"
         drop("ip saddr != @nodes", "guardDropStranger"),
       ],
     },
-    { name: "decapsulated", hook: null, rules: decapsulatedRules(rules) },
-    { name: "input", hook: `input ${EARLY}`, rules: [`${toPort} jump encapsulated`] },
     {
-      name: "forward",
-      hook: `forward ${EARLY}`, // destinations are translated here already, sources not yet
-      rules: [drop(`${toPort} iifname != ${underlay} ip daddr @nodes`, "guardDropPod")],
-    },
-    {
-      name: "prerouting",
-      hook: `prerouting ${EARLY}`,
+      name: "input",
+      hook: `input ${EARLY}`,
       rules: [
-        `iifname ${device} jump decapsulated`,
+        `${toPort} goto encapsulated`,
         drop(
           `ip daddr ${deviceAddress} iifname ${underlay} ip saddr != @direct_subnets ip saddr != @direct_nodes`,
           "guardDropUnencapsulated",
         ),
       ],
     },
+    {
+      name: "forward",
+      hook: `forward ${EARLY}`, // destinations are translated here already, sources not yet
+      rules: [drop(`${toPort} iifname != ${underlay} ip daddr @nodes`, "guardDropPod")],
+    },
   ];
 }
 
-/** The engines check the same, and more, before; behind the kernel's vxlan device nobody else does. */
-function decapsulatedRules({ ownSubnet, isSourceChecked }: GuardRules): string[] {
-  const from = isSourceChecked ? "ip saddr @subnets" : `ip saddr != ${elementOf(ownSubnet)}`;
-  const ownErrors = "icmp type { destination-unreachable, time-exceeded }"; // what an engine writes to its device
+/** What the engines check before, and behind the kernel's vxlan device nobody else does. Before destinations are translated. */
+function decapsulationChains(rules: GuardRules, { deviceName }: GuardedTunnel): GuardChain[] {
+  const ownSubnet = elementOf(rules.ownSubnet);
+  const from = rules.isSourceChecked ? "ip saddr @subnets" : `ip saddr != ${ownSubnet}`;
   return [
-    `${from} ip daddr ${elementOf(ownSubnet)} return`,
-    `ip saddr ${ownSubnet.address.toString()} ${ownErrors} return`,
-    drop("", "guardDropForged"),
+    {
+      name: "decapsulated",
+      hook: null,
+      rules: [`${from} ip daddr ${ownSubnet} accept`, drop("", "guardDropForged")],
+    },
+    {
+      name: "prerouting",
+      hook: `prerouting ${EARLY}`,
+      rules: [`iifname ${quote(deviceName)} goto decapsulated`],
+    },
   ];
 }
 
-/** Encapsulated packets have addresses of the underlay, and no peer's lies in the overlay. */
-function postrouting({ network, underlayInterface, underlayPrefixes }: GuardRules): GuardChain {
-  const outside = underlayPrefixes.filter((prefix) => network.containsPrefix(prefix));
-  const butOutside = outside.length === 0 ? "" : ` ip daddr != { ${outside.map(elementOf).join(", ")} }`;
-  const toOverlay = `oifname ${quote(underlayInterface)} ip daddr ${elementOf(network)}${butOutside}`;
+function postrouting(rules: GuardRules): GuardChain {
   return {
     name: "postrouting",
     hook: `postrouting ${EARLY}`,
-    rules: [drop(`${toOverlay} ip daddr != @direct_subnets`, "guardDropLeak")],
+    rules: [drop(`oifname ${quote(rules.underlayInterface)} ${toOverlay(rules)}`, "guardDropLeak")],
   };
+}
+
+function egress(rules: GuardRules): GuardChain {
+  return {
+    name: "egress",
+    hook: `egress device ${quote(rules.underlayInterface)} ${EARLY}`,
+    rules: [drop(toOverlay(rules), "guardDropLeak")],
+  };
+}
+
+/** Encapsulated packets have addresses of the underlay, and no peer's lies in the overlay. */
+function toOverlay({ network, underlayPrefixes }: GuardRules): string {
+  const outside = underlayPrefixes.filter((prefix) => network.containsPrefix(prefix));
+  const butOutside = outside.length === 0 ? "" : ` ip daddr != { ${outside.map(elementOf).join(", ")} }`;
+  return `ip daddr ${elementOf(network)}${butOutside} ip daddr != @direct_subnets`;
 }
 
 function drop(matches: string, counter: Counter): string {

@@ -9,6 +9,15 @@ export interface GuardedPeer {
   readonly isDirect: boolean;
 }
 
+/** Where encapsulated packets come in, and where they come out of it. */
+export interface GuardedTunnel {
+  /** UDP port. */
+  readonly port: number;
+  readonly deviceName: string;
+  /** The kernel decapsulates, and checks neither who sent a packet nor what it holds. */
+  readonly isInKernel: boolean;
+}
+
 /** What the guard is to hold. */
 export interface GuardRules {
   readonly network: Ipv4Prefix;
@@ -17,7 +26,7 @@ export interface GuardRules {
   /** Networks that this host reaches without the overlay, although they may lie in `network`. */
   readonly underlayPrefixes: readonly Ipv4Prefix[];
   /** Null: nothing is encapsulated (host-gw). */
-  readonly tunnel: { readonly port: number; readonly deviceName: string } | null;
+  readonly tunnel: GuardedTunnel | null;
   /** False: what was decapsulated may have a source outside the overlay (`--source-check` other than `strict`). */
   readonly isSourceChecked: boolean;
   /** No two subnets overlap, with each other or with `ownSubnet`. */

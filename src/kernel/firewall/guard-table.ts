@@ -1,5 +1,9 @@
 /** The guard's table as a value, and the scripts for `nft -f` that make it so. Pure. */
 
+/** Family of a table: `netdev` sees the packets of one interface. */
+export type GuardFamily = "ip" | "netdev";
+export const GUARD_FAMILIES: readonly GuardFamily[] = ["ip", "netdev"];
+
 /** A set of addresses or prefixes. */
 export interface GuardSet {
   readonly name: string;
@@ -16,20 +20,24 @@ export interface GuardChain {
   readonly rules: readonly string[];
 }
 
-/** An nftables table of family `ip`: underlay and overlay are IPv4, and no IPv6 socket takes encapsulated packets. */
+/** An nftables table. No family has IPv6: underlay and overlay are IPv4, and no IPv6 socket takes encapsulated packets. */
 export interface GuardTable {
+  readonly family: GuardFamily;
   readonly name: string;
   readonly counters: readonly string[];
   readonly sets: readonly GuardSet[];
   readonly chains: readonly GuardChain[];
 }
 
+/** What tells a table from all others of a host. */
+export type GuardPlace = Pick<GuardTable, "family" | "name">;
+
 /**
  * Puts the table in the place of whatever has its name, in one transaction. For a moment at its end packets meet the new
  * rules, and find none of the prefixes that a new set holds: `planReplacement` does without that where it can.
  */
 export function formatReplacement(table: GuardTable): string {
-  return `${formatRemoval(table.name)}${formatTable(table, [...setLines(table), ...table.chains.map(formatChain)])}`;
+  return `${formatRemoval(table)}${formatTable(table, [...setLines(table), ...table.chains.map(formatChain)])}`;
 }
 
 /** Makes counters and sets of a table that is not there, and no rule that asks them. */
@@ -42,14 +50,14 @@ export function formatSets(table: GuardTable): string {
  * @param present some of the table's own
  */
 export function formatChains(table: GuardTable, present: readonly string[]): string {
-  const removals = present.map((name) => `delete chain ip ${table.name} ${name}\n`);
-  const flush = present.length === 0 ? "" : `flush table ip ${table.name}\n`; // its rules: chains that lead to one keep it
+  const removals = present.map((name) => `delete chain ${placeOf(table)} ${name}\n`);
+  const flush = present.length === 0 ? "" : `flush table ${placeOf(table)}\n`; // its rules: chains that lead to one keep it
   return `${flush}${removals.join("")}${formatTable(table, table.chains.map(formatChain))}`;
 }
 
 /** Takes the table away, whether it is there or not. */
-export function formatRemoval(name: string): string {
-  return `add table ip ${name}\ndelete table ip ${name}\n`;
+export function formatRemoval(table: GuardPlace): string {
+  return `add table ${placeOf(table)}\ndelete table ${placeOf(table)}\n`;
 }
 
 /** Everything of the table but the elements of its sets: two that agree in this differ in elements alone. */
@@ -65,7 +73,7 @@ export function formatElementChanges(
   return table.sets
     .flatMap(({ name, elements }) => {
       const before = present.get(name) ?? [];
-      const place = `element ip ${table.name} ${name}`;
+      const place = `element ${placeOf(table)} ${name}`;
       // Surplus goes first: a prefix that is to come may overlap one that is to go.
       return [
         formatElements(`delete ${place}`, before, elements),
@@ -82,8 +90,12 @@ function formatElements(command: string, all: readonly string[], others: readonl
   return elements.length === 0 ? "" : `${command} { ${elements.join(", ")} }\n`;
 }
 
-function formatTable({ name }: GuardTable, body: readonly string[]): string {
-  return `table ip ${name} {\n${body.join("\n")}\n}\n`;
+function formatTable(table: GuardTable, body: readonly string[]): string {
+  return `table ${placeOf(table)} {\n${body.join("\n")}\n}\n`;
+}
+
+function placeOf({ family, name }: GuardPlace): string {
+  return `${family} ${name}`;
 }
 
 function setLines({ counters, sets }: GuardTable): string[] {

@@ -9,7 +9,7 @@ const NFT_DEADLINE_MS = 10_000;
 const NOT_THERE = "No such file or directory";
 
 /** Families of tables that we use. */
-export type NftFamily = "ip" | "ip6" | "inet";
+export type NftFamily = "ip" | "ip6" | "inet" | "netdev";
 
 /** Reads and changes the nftables rules of this process's network namespace. */
 export interface NftCommand {

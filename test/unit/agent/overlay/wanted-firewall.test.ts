@@ -22,6 +22,7 @@ const facts: FirewallFacts = {
   ownSubnet: prefixOf("10.244.1.0/24"),
   backend: {
     carriesPackets: true,
+    engineName: null,
     deviceName: "flannel.1",
     encapsulationPort: 8472,
     readDirectSubnets: () => [prefixOf("10.244.3.0/24")],
@@ -42,12 +43,17 @@ describe("wantedFirewall", () => {
       underlayInterface: "eth0",
       underlayPrefixes: [prefixOf("192.0.2.0/24")],
       isSourceChecked: true,
-      tunnel: { port: 8472, deviceName: "flannel.1" },
+      tunnel: { port: 8472, deviceName: "flannel.1", isInKernel: true },
       peers: [
         { subnet: prefixOf("10.244.2.0/24"), underlayIp: addressOf("192.0.2.2"), isDirect: false },
         { subnet: prefixOf("10.244.3.0/24"), underlayIp: addressOf("192.0.2.3"), isDirect: true },
       ],
     });
+  });
+
+  it("knows that an engine of ours checks what it decapsulates", () => {
+    const backend = { ...facts.backend, engineName: "native" as const };
+    expect(wantedFirewall({ ...facts, backend }).guard?.tunnel?.isInKernel).toBe(false);
   });
 
   it("has no tunnel where nothing is encapsulated", () => {

@@ -32,12 +32,12 @@ function listing(ruleCount: number): unknown {
   return {
     nftables: [
       { metainfo: { version: "1.0.6" } },
-      { table: { family: "ip", name: "t", handle: 1 } },
+      { table: { family: "netdev", name: "t", handle: 1 } },
       { counter: { name: "guardDropLeak", packets: 3, bytes: 300 } },
       { set: { name: "direct_subnets", elem } },
-      { chain: { name: "postrouting", prio: -300 } },
+      { chain: { name: "egress", prio: -300 } },
       ...Array.from({ length: ruleCount }, (_, i) => ({
-        rule: { chain: "postrouting", handle: i, expr: [] },
+        rule: { chain: "egress", handle: i, expr: [] },
       })),
     ],
   };
@@ -89,10 +89,11 @@ describe("createGuardKeeper", () => {
       (keeper: GuardKeeper) => keeper.audit(NO_ABORT),
     ]) {
       const { nft, keeper } = scriptedKeeper();
-      nft.failures.push(FAILURE);
+      nft.failures.push(FAILURE, FAILURE); // at either hook
       await expect(keeper.sync(rulesWith(PEERS), NO_ABORT)).rejects.toBe(FAILURE);
       expect(await again(keeper)).toBe(1);
-      expect(nft.scripts.map(isReplacement)).toEqual([true, true]);
+      expect(nft.scripts.map(isReplacement)).toEqual([true, true, true]);
+      expect(nft.scripts[2]).toContain("hook egress");
       expect(await keeper.audit(NO_ABORT)).toBe(0);
     }
   });

@@ -18,7 +18,7 @@ const RULES: GuardRules = {
   ownSubnet: prefixOf("10.244.1.0/24"),
   underlayInterface: "eth0",
   underlayPrefixes: [prefixOf("192.0.2.0/24")],
-  tunnel: { port: 8472, deviceName: "flannel.1" },
+  tunnel: { port: 8472, deviceName: "flannel.1", isInKernel: true },
   isSourceChecked: true,
   peers: [
     { subnet: prefixOf("10.244.2.0/24"), underlayIp: addressOf("192.0.2.2"), isDirect: true },
@@ -28,36 +28,32 @@ const RULES: GuardRules = {
 
 /** Rules of each chain, counters left out. */
 function rulesOf(fields: Partial<GuardRules> = {}): Record<string, string[]> {
-  const { chains } = planGuard("t", { ...RULES, ...fields });
+  const { chains } = planGuard("t", { ...RULES, ...fields }, "egress");
   return Object.fromEntries(
     chains.map(({ name, rules }) => [name, rules.map((rule) => rule.replace(/counter name \w+ /, ""))]),
   );
 }
 
 const elementsOf = (rules: GuardRules): Record<string, readonly string[]> =>
-  Object.fromEntries(planGuard("t", rules).sets.map(({ name, elements }) => [name, elements]));
+  Object.fromEntries(planGuard("t", rules, "egress").sets.map(({ name, elements }) => [name, elements]));
 
 describe("planGuard", () => {
   it("names what is rare first: the port, the device, its address", () => {
     expect(rulesOf()).toEqual({
       encapsulated: ['iifname != "eth0" iifname != "lo" drop', "ip saddr != @nodes drop"],
-      decapsulated: [
-        "ip saddr @subnets ip daddr 10.244.1.0/24 return",
-        "ip saddr 10.244.1.0 icmp type { destination-unreachable, time-exceeded } return",
-        "drop",
-      ],
-      input: ["udp dport 8472 jump encapsulated"],
-      forward: ['udp dport 8472 iifname != "eth0" ip daddr @nodes drop'],
-      prerouting: [
-        'iifname "flannel.1" jump decapsulated',
+      decapsulated: ["ip saddr @subnets ip daddr 10.244.1.0/24 accept", "drop"],
+      input: [
+        "udp dport 8472 goto encapsulated",
         'ip daddr 10.244.1.0 iifname "eth0" ip saddr != @direct_subnets ip saddr != @direct_nodes drop',
       ],
+      forward: ['udp dport 8472 iifname != "eth0" ip daddr @nodes drop'],
+      prerouting: ['iifname "flannel.1" goto decapsulated'],
       postrouting: ['oifname "eth0" ip daddr 10.244.0.0/16 ip daddr != @direct_subnets drop'],
     });
   });
 
   it("counts in every rule that drops, and only by counters it makes", () => {
-    const { chains, counters } = planGuard("t", RULES);
+    const { chains, counters } = planGuard("t", RULES, "egress");
     const drops = chains.flatMap(({ rules }) => rules).filter((rule) => rule.endsWith("drop"));
     const used = drops.map((rule) => /counter name (\w+) drop$/.exec(rule)?.[1]);
     expect(new Set(used)).toEqual(new Set(counters));
@@ -73,14 +69,30 @@ describe("planGuard", () => {
     });
   });
 
-  it("without a tunnel keeps only what must not leave", () => {
-    expect(Object.keys(rulesOf({ tunnel: null }))).toEqual(["postrouting"]);
+  it("leaves to the engine what the engine decapsulates", () => {
+    const tunnel = { port: 8285, deviceName: "flannel0", isInKernel: false };
+    expect(Object.keys(rulesOf({ tunnel }))).toEqual(["encapsulated", "input", "forward", "postrouting"]);
+    expect(Object.keys(elementsOf({ ...RULES, tunnel }))).toEqual([
+      "nodes",
+      "direct_nodes",
+      "direct_subnets",
+    ]);
+  });
+
+  it("without a tunnel keeps only what must not leave, in whichever way there is", () => {
+    const toOverlay = "ip daddr 10.244.0.0/16 ip daddr != @direct_subnets drop";
+    expect(rulesOf({ tunnel: null })).toEqual({ egress: [toOverlay] });
     expect(elementsOf({ ...RULES, tunnel: null })).toEqual({ direct_subnets: ["10.244.2.0/24"] });
+    const { family, chains } = planGuard("t", { ...RULES, tunnel: null }, "postrouting");
+    expect({ family, names: chains.map(({ name }) => name) }).toEqual({
+      family: "ip",
+      names: ["postrouting"],
+    });
   });
 
   it("lets sources from elsewhere in where they are not checked, but none of its own subnet", () => {
     expect(rulesOf({ isSourceChecked: false }).decapsulated?.[0]).toBe(
-      "ip saddr != 10.244.1.0/24 ip daddr 10.244.1.0/24 return",
+      "ip saddr != 10.244.1.0/24 ip daddr 10.244.1.0/24 accept",
     );
   });
 
@@ -93,7 +105,9 @@ describe("planGuard", () => {
 
   it.each(["eth*", 'e"', "e\\", "e th", "", "a-name-too-long0"])("refuses the device name %j", (name) => {
     expect(() => rulesOf({ underlayInterface: name })).toThrow(RangeError);
-    expect(() => rulesOf({ tunnel: { port: 8472, deviceName: name } })).toThrow(/Cannot guard the interface/);
+    expect(() => rulesOf({ tunnel: { port: 8472, deviceName: name, isInKernel: true } })).toThrow(
+      /Cannot guard the interface/,
+    );
   });
 });
 
@@ -115,17 +129,17 @@ describe("guardTableName", () => {
 
 describe("formatReplacement", () => {
   it("takes the old table away and makes the new one in one script", () => {
-    const text = formatReplacement(planGuard("t", { ...RULES, tunnel: null }));
+    const text = formatReplacement(planGuard("t", { ...RULES, tunnel: null }, "egress"));
     expect(text).toBe(
       [
-        "add table ip t",
-        "delete table ip t",
-        "table ip t {",
+        "add table netdev t",
+        "delete table netdev t",
+        "table netdev t {",
         "counter guardDropLeak { }",
         "set direct_subnets { type ipv4_addr; flags interval; elements = { 10.244.2.0/24 }; }",
-        "chain postrouting {",
-        "type filter hook postrouting priority -300; policy accept;",
-        'oifname "eth0" ip daddr 10.244.0.0/16 ip daddr != @direct_subnets counter name guardDropLeak drop',
+        "chain egress {",
+        'type filter hook egress device "eth0" priority -300; policy accept;',
+        "ip daddr 10.244.0.0/16 ip daddr != @direct_subnets counter name guardDropLeak drop",
         "}",
         "}",
         "",
@@ -137,7 +151,7 @@ describe("formatReplacement", () => {
 describe("structureOf", () => {
   it("is the same for other peers, and another for anything else", () => {
     const structure = (fields: Partial<GuardRules>): string =>
-      structureOf(planGuard("t", { ...RULES, ...fields }));
+      structureOf(planGuard("t", { ...RULES, ...fields }, "egress"));
     expect(structure({ peers: [] })).toBe(structure({}));
     const others = [
       { ownSubnet: prefixOf("10.244.5.0/24") },
@@ -151,7 +165,7 @@ describe("structureOf", () => {
 });
 
 describe("formatElementChanges", () => {
-  const table = planGuard("t", RULES);
+  const table = planGuard("t", RULES, "egress");
   const present = new Map(table.sets.map(({ name, elements }) => [name, elements]));
 
   it("has nothing to say when all is there, in whatever order", () => {

@@ -4,6 +4,7 @@ import { planReplacement } from "../../../../src/kernel/firewall/guard-replaceme
 import type { GuardTable } from "../../../../src/kernel/firewall/guard-table.ts";
 
 const TABLE: GuardTable = {
+  family: "ip",
   name: "t",
   counters: ["dropped"],
   sets: [

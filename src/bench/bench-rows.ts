@@ -4,8 +4,11 @@ import { OverlayError } from "../net/overlay-error.ts";
 /** One way to carry packets. */
 export interface BenchRow {
   readonly name: string;
-  /** `twill agent`, flanneld, or what flanneld sets up in the kernel, set up by hand: routes, or a vxlan device. */
-  readonly kind: "agent" | "flannel" | "routes" | "vxlan-device";
+  /**
+   * `twill agent`, flanneld, routes by hand and nothing else, or what flanneld sets up in the kernel, by hand: routes or a
+   * vxlan device, and the forward rules it makes by default.
+   */
+  readonly kind: "agent" | "flannel" | "routes" | "flannel-routes" | "flannel-vxlan";
   /** Type in the network config, of the agent or of the flannel that the row stands for. */
   readonly backend: "udp" | "vxlan" | "host-gw";
   /** Flags of the agent. */
@@ -38,9 +41,10 @@ export interface RowChoice {
 /** The row that the others are compared with: no encapsulation, no user space. */
 export const BASELINE_ROW = "routes";
 export const FLANNEL_ROW = "flannel";
-const VXLAN_DEVICE_ROW = "flannel-vxlan";
+const FLANNEL_ROUTES_ROW = "flannel-host-gw";
+const FLANNEL_VXLAN_ROW = "flannel-vxlan";
 const VXLAN_KERNEL_ROW = "vxlan-kernel";
-const NEEDS_VXLAN: readonly string[] = [VXLAN_DEVICE_ROW, VXLAN_KERNEL_ROW];
+const NEEDS_VXLAN: readonly string[] = [FLANNEL_VXLAN_ROW, VXLAN_KERNEL_ROW];
 
 /** Names that a table and a file name take. */
 const ROW_NAME = /^[a-z0-9][a-z0-9.-]{0,23}$/;
@@ -86,13 +90,14 @@ function possibleRows({ queues, flanneld, hasKernelVxlan, programs }: RowChoice)
   const native = ["--engine=native", ...(queues === null ? [] : [`--queues=${queues}`])];
   const rows: BenchRow[] = [
     row({ name: BASELINE_ROW, kind: "routes", backend: "host-gw" }),
-    row({ name: "host-gw", backend: "host-gw", reference: BASELINE_ROW }),
-    row({ name: VXLAN_DEVICE_ROW, kind: "vxlan-device", backend: "vxlan" }),
+    row({ name: FLANNEL_ROUTES_ROW, kind: "flannel-routes", backend: "host-gw" }),
+    row({ name: "host-gw", backend: "host-gw", reference: FLANNEL_ROUTES_ROW }),
+    row({ name: FLANNEL_VXLAN_ROW, kind: "flannel-vxlan", backend: "vxlan" }),
     row({
       name: VXLAN_KERNEL_ROW,
       backend: "vxlan",
       flags: ["--datapath=kernel"],
-      reference: VXLAN_DEVICE_ROW,
+      reference: FLANNEL_VXLAN_ROW,
     }),
     row({ name: "native", flags: native }),
     row({ name: "vxlan", backend: "vxlan", flags: native, reference: "native" }),

@@ -147,7 +147,7 @@ describe("twill bench datapath", () => {
 
   it("measures vxlan in three ways and host-gw, each with its MTU, and compares them", async () => {
     const jsonPath = join(stateDirectory, "backends.json");
-    const rows = "vxlan,flannel-vxlan,vxlan-kernel,host-gw,routes";
+    const rows = "vxlan,flannel-vxlan,vxlan-kernel,host-gw,flannel-host-gw,routes";
     const { stdout, code } = await run("--rows", rows, "--only", "udp,latency", "--json", jsonPath);
     expect(code).toBe(0);
     const { measurements } = readResult(jsonPath);
@@ -156,10 +156,11 @@ describe("twill bench datapath", () => {
       "flannel-vxlan 1450",
       "vxlan-kernel 1450",
       "host-gw 1500",
+      "flannel-host-gw 1500",
       "routes 1500",
     ]);
     const engines = measurements.map(({ datapath }) => datapath?.engine ?? null);
-    expect(engines).toEqual(["native", null, null, null, null]);
+    expect(engines).toEqual(["native", null, null, null, null, null]);
     for (const { overlayMtu, udpSmall, udpFull, latency } of measurements) {
       expect([udpSmall?.payloadBytes, udpFull?.payloadBytes]).toEqual([64, overlayMtu - 28]);
       for (const udp of [udpSmall, udpFull]) {
@@ -170,7 +171,7 @@ describe("twill bench datapath", () => {
       expect(latency).toMatchObject({ sent: 1000, answered: 1000 });
     }
     expect(stdout).toMatch(/^ {2}vxlan-kernel .* of flannel-vxlan$/m);
-    expect(stdout).toMatch(/^ {2}host-gw .* of routes$/m);
+    expect(stdout).toMatch(/^ {2}host-gw .* of flannel-host-gw$/m);
   });
 
   it("measures another build of twill, and flanneld", async () => {

@@ -7,6 +7,7 @@ import type { OverlayDevice } from "../count/snapshot.ts";
 import { startAgents } from "./agent-carrier.ts";
 import { clearHost } from "./clear-host.ts";
 import { startFlannel } from "./flannel-carrier.ts";
+import { addForwardRules } from "./forward-rules.ts";
 import { startRoutes } from "./routes-carrier.ts";
 import { startVxlanDevices } from "./vxlan-device-carrier.ts";
 
@@ -48,7 +49,11 @@ async function start(place: BenchPlace, row: BenchRow, signal: AbortSignal): Pro
   switch (row.kind) {
     case "routes":
       return await startRoutes(place, signal);
-    case "vxlan-device":
+    case "flannel-routes":
+      await addForwardRules(place, signal);
+      return await startRoutes(place, signal);
+    case "flannel-vxlan":
+      await addForwardRules(place, signal);
       return await startVxlanDevices(place, signal);
     case "agent":
       return await startAgents(place, row, signal);

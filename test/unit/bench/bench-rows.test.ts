@@ -11,7 +11,7 @@ function namesOf(choice: Partial<RowChoice>): string[] {
 describe("planRows", () => {
   it("measures every row there is, flannel and other programs only when their paths are given", () => {
     const usual = [
-      ...["routes", "host-gw", "flannel-vxlan", "vxlan-kernel"],
+      ...["routes", "flannel-host-gw", "host-gw", "flannel-vxlan", "vxlan-kernel"],
       ...["native", "vxlan", "native-no-offload", "dgram"],
     ];
     expect(namesOf({})).toEqual(usual);
@@ -36,7 +36,7 @@ describe("planRows", () => {
       reference === null ? [] : [[name, reference]],
     );
     expect(references).toEqual([
-      ["host-gw", "routes"],
+      ["host-gw", "flannel-host-gw"],
       ["vxlan-kernel", "flannel-vxlan"],
       ["vxlan", "native"],
     ]);
@@ -44,7 +44,10 @@ describe("planRows", () => {
 
   it("leaves out what needs vxlan devices where the kernel makes none, but not vxlan in user space", () => {
     const names = namesOf({ hasKernelVxlan: false });
-    expect(names).toEqual(["routes", "host-gw", "native", "vxlan", "native-no-offload", "dgram"]);
+    expect(names).toEqual([
+      ...["routes", "flannel-host-gw", "host-gw"],
+      ...["native", "vxlan", "native-no-offload", "dgram"],
+    ]);
   });
 
   it("takes the rows that are named, in that order, once each", () => {
@@ -54,7 +57,7 @@ describe("planRows", () => {
   it.each([
     [
       { names: ["wireguard"] },
-      '--rows "wireguard": the rows are routes, host-gw, flannel-vxlan, vxlan-kernel, native',
+      '--rows "wireguard": the rows are routes, flannel-host-gw, host-gw, flannel-vxlan, vxlan-kernel, native',
     ],
     [
       { names: ["vxlan-kernel"], hasKernelVxlan: false },

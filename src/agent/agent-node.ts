@@ -8,7 +8,7 @@ import type { NetworkConfig } from "../subnet-lease/network-config.ts";
 import { waitForNetworkConfig } from "../subnet-lease/wait-for-config.ts";
 import { SavedState } from "./files/saved-state.ts";
 import { SubnetFileKeeper } from "./files/subnet-file-keeper.ts";
-import { formatSubnetFile } from "./files/subnet-file.ts";
+import { formatSubnetFile } from "../files/subnet-file.ts";
 import { describeAgent } from "./health/agent-status.ts";
 import type { HealthSource } from "./health/health-responses.ts";
 import { NodeReadiness } from "./health/node-readiness.ts";

@@ -2,7 +2,7 @@
  * A process for the tests to break: `node replace-file-child.ts PATH TIMES BYTES` replaces the file at PATH, TIMES
  * times, by BYTES times one letter (each time the next), and prints a line after each: "written", or the error's code.
  */
-import { replaceFile } from "../../src/agent/files/replace-file.ts";
+import { replaceFile } from "../../src/files/replace-file.ts";
 import { OverlayError } from "../../src/net/overlay-error.ts";
 
 const MODES = { fileMode: 0o600, keepsFileMode: false, directoryMode: 0o700 };

@@ -12,12 +12,13 @@ interface Room {
   readonly types?: readonly string[];
 }
 
-const LOWER_ROOMS = ["net", "addon", "subnet-lease", "peers", "kernel", "datapath", "backends"];
+const LOWER_ROOMS = ["net", "files", "addon", "subnet-lease", "peers", "kernel", "datapath", "backends"];
 /** How programs outside the agent know it: the JSON of its status. */
 const LOCAL_API = ["agent/status.ts"];
 
 const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["net", { imports: [] }],
+  ["files", { imports: ["net"] }],
   ["subnet-lease", { imports: ["net"] }],
   ["peers", { imports: ["net"], types: ["subnet-lease"] }],
   ["addon", { imports: ["net"] }],
@@ -26,11 +27,13 @@ const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   // Types of subnet-lease too: what a backend announces and is configured with is the lease's BackendData.
   ["backends", { imports: ["net", "kernel", "datapath"], types: ["peers", "subnet-lease"] }],
   ["agent", { imports: LOWER_ROOMS }],
-  ["docker", { imports: ["net"], types: LOCAL_API }],
-  ["cni", { imports: ["net"], types: LOCAL_API }],
-  ["lab", { imports: ["net"], types: LOCAL_API }],
-  ["bench", { imports: ["net", "lab"], types: LOCAL_API }],
-  ["cli", { imports: [...LOWER_ROOMS, "agent", "docker", "cni", "lab", "bench"] }],
+  // A bridge and veths are links like the agent's own.
+  ["docker", { imports: ["net", "files", "kernel"], types: LOCAL_API }],
+  ["cni", { imports: ["net", "files"], types: LOCAL_API }],
+  ["pod", { imports: ["net", "files"], types: LOCAL_API }],
+  ["lab", { imports: ["net", "files"], types: LOCAL_API }],
+  ["bench", { imports: ["net", "files", "lab"], types: LOCAL_API }],
+  ["cli", { imports: [...LOWER_ROOMS, "agent", "docker", "cni", "pod", "lab", "bench"] }],
 ]);
 
 const MAX_LINES = 350;

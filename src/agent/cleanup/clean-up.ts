@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import type { IpCommand } from "../../kernel/ip-command.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
-import { fileError, hasErrorCode } from "../files/file-error.ts";
+import { fileError, hasErrorCode } from "../../files/file-error.ts";
 import { instanceLockPath, tryLock } from "../files/single-instance.ts";
 import { findFileRemains } from "./file-remains.ts";
 import type { AgentPaths } from "./file-remains.ts";

@@ -1,9 +1,9 @@
 /** The files that an agent makes, and their directories where nothing else is in them. */
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { fileError, hasErrorCode } from "../files/file-error.ts";
+import { fileError, hasErrorCode } from "../../files/file-error.ts";
 import { NODE_ID_TEMPORARY, nodeIdPath } from "../files/node-id.ts";
-import { temporaryPath } from "../files/replace-file.ts";
+import { temporaryPath } from "../../files/replace-file.ts";
 import { instanceLockPath } from "../files/single-instance.ts";
 import type { AgentOptions } from "../options/agent-options.ts";
 import { agentSocketPath } from "../options/agent-socket.ts";

@@ -7,8 +7,8 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrusted } from "../../net/untrusted-text.ts";
-import { syncDirectory, writeNewFile } from "./durable-file.ts";
-import { fileError, hasErrorCode } from "./file-error.ts";
+import { syncDirectory, writeNewFile } from "../../files/durable-file.ts";
+import { fileError, hasErrorCode } from "../../files/file-error.ts";
 
 const NODE_ID_BYTES = 16;
 const NODE_ID_TEXT = /^[0-9a-f]{32}$/;

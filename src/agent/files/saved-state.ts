@@ -5,8 +5,8 @@ import type { CachedLease, CachedState } from "../../peers/cached-state.ts";
 import { DebouncedWriter } from "../../peers/debounced-writer.ts";
 import type { LeaseState } from "../../subnet-lease/lease-state.ts";
 import type { OverlaySnapshot } from "../overlay/overlay.ts";
-import { replaceFile } from "./replace-file.ts";
-import type { FileModes } from "./replace-file.ts";
+import { replaceFile } from "../../files/replace-file.ts";
+import type { FileModes } from "../../files/replace-file.ts";
 
 /** A renewal only moves the end of the lease; it is written down when it has moved this far. */
 const EXPIRY_STEP_MS = 60_000;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { errnoName, loadAddon } from "../../addon/addon.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrusted } from "../../net/untrusted-text.ts";
-import { fileError } from "./file-error.ts";
+import { fileError } from "../../files/file-error.ts";
 
 const LOCK_FILE = "agent.lock";
 /** O_NOFOLLOW: where others may write to the directory, a link must not make us cut a file elsewhere. */

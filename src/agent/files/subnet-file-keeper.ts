@@ -2,8 +2,8 @@ import type { Logger } from "pino";
 import type { Clock } from "../../net/clock.ts";
 import { FailureLog } from "../../subnet-lease/failure-log.ts";
 import { Bell } from "../loops/bell.ts";
-import { replaceFile } from "./replace-file.ts";
-import type { FileModes } from "./replace-file.ts";
+import { replaceFile } from "../../files/replace-file.ts";
+import type { FileModes } from "../../files/replace-file.ts";
 
 /** A disk that is full or read-only is looked at again this often. */
 export const WRITE_RETRY_MS = 10_000;

@@ -2,6 +2,7 @@
  * Every option of `twill agent`: the one table behind the flags, the variables, the help text and
  * docs/configuration.md. Names, defaults and meaning of flannel's flags are flannel's.
  */
+import { DEFAULT_SUBNET_FILE } from "../../files/read-subnet-file.ts";
 import { MAX_QUEUES } from "../../datapath/tun.ts";
 import {
   booleanOption,
@@ -84,7 +85,7 @@ const underlayOptions = {
 };
 
 const leaseOptions = {
-  subnetFile: pathOption("/run/flannel/subnet.env", {
+  subnetFile: pathOption(DEFAULT_SUBNET_FILE, {
     name: "subnet-file",
     description: "file that tells Docker and CNI plugins the subnet; also read at start",
   }),

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { checkEtcdOptions, loadTlsCredentials } from "../../subnet-lease/etcd/etcd-options.ts";
 import type { EtcdOptions } from "../../subnet-lease/etcd/etcd-options.ts";
-import { fileError } from "../files/file-error.ts";
+import { fileError } from "../../files/file-error.ts";
 import type { AgentOptions } from "../options/agent-options.ts";
 import { usageError } from "../options/usage-error.ts";
 

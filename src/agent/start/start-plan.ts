@@ -12,7 +12,7 @@ import { loadPeerCache } from "../../peers/peer-cache.ts";
 import type { LoadedCache } from "../../peers/peer-cache.ts";
 import type { EtcdOptions } from "../../subnet-lease/etcd/etcd-options.ts";
 import { readNodeId } from "../files/node-id.ts";
-import { parsePreviousSubnet } from "../files/subnet-file.ts";
+import { parsePreviousSubnet } from "../../files/subnet-file.ts";
 import type { AgentOptions } from "../options/agent-options.ts";
 import { chooseUnderlay, keepUnderlay } from "./choose-underlay.ts";
 import type { UnderlayFacts } from "./choose-underlay.ts";

@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { LabHost } from "../../lab/host/lab-host.ts";
-import type { SubnetFile } from "../../lab/host/subnet-file.ts";
+import type { SubnetFile } from "../../files/subnet-file.ts";
 import { LabProcess } from "../../lab/machine/lab-process.ts";
 import { eventually } from "../../lab/eventually.ts";
 import { OverlayError } from "../../net/overlay-error.ts";

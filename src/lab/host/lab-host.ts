@@ -13,8 +13,8 @@ import { LabAgent, agentFiles } from "./lab-agent.ts";
 import type { AgentFiles } from "./lab-agent.ts";
 import { LabNode } from "./lab-node.ts";
 import { LabPod, connectPod, ensurePodBridge, setPodMtu } from "./lab-pod.ts";
-import { parseSubnetFile } from "./subnet-file.ts";
-import type { SubnetFile } from "./subnet-file.ts";
+import { parseSubnetFile } from "../../files/subnet-file.ts";
+import type { SubnetFile } from "../../files/subnet-file.ts";
 
 /** How to start an agent, beyond what the lab says itself. */
 export interface StartAgentOptions {

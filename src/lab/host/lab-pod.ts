@@ -1,7 +1,7 @@
 import type { Ipv4Address } from "../../net/ipv4.ts";
 import type { Namespace } from "../machine/namespace.ts";
 import { LabNode } from "./lab-node.ts";
-import type { SubnetFile } from "./subnet-file.ts";
+import type { SubnetFile } from "../../files/subnet-file.ts";
 
 /** Bridge on a host that its pods hang on; Docker's would be docker0. */
 const POD_BRIDGE = "br-pods";

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { replaceFile } from "../../../../src/agent/files/replace-file.ts";
-import type { FileModes } from "../../../../src/agent/files/replace-file.ts";
-import { eventually } from "../../../support/eventually.ts";
+import { replaceFile } from "../../../src/files/replace-file.ts";
+import type { FileModes } from "../../../src/files/replace-file.ts";
+import { eventually } from "../../support/eventually.ts";
 
-const CHILD = resolve(import.meta.dirname, "../../../support/replace-file-child.ts");
+const CHILD = resolve(import.meta.dirname, "../../support/replace-file-child.ts");
 /** As the subnet file's, and as the saved state's. */
 const OPEN: FileModes = { fileMode: 0o644, keepsFileMode: true, directoryMode: 0o755 };
 const PRIVATE: FileModes = { fileMode: 0o600, keepsFileMode: false, directoryMode: 0o700 };

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { dirname } from "node:path";
-import { OverlayError } from "../../net/overlay-error.ts";
+import { OverlayError } from "../net/overlay-error.ts";
 
 /**
  * The error for a file that could not be used: `what` was to be done, `cause` is what the kernel or Node said.

@@ -2,13 +2,21 @@
  * The subnet file, `/run/flannel/subnet.env`: how Docker units, CNI plugins and the next start learn the
  * node's subnet. Names, order and values are flannel's.
  */
-import { Ipv4Address, Ipv4Prefix } from "../../net/ipv4.ts";
+import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 
 export interface SubnetFileContent {
+  /** The whole overlay network. */
   readonly network: Ipv4Prefix;
+  /** This host's part of it. */
   readonly subnet: Ipv4Prefix;
   readonly overlayMtu: number;
   readonly ipMasq: boolean;
+}
+
+/** What the file tells its readers. */
+export interface SubnetFile extends SubnetFileContent {
+  /** The address that the file gives for the subnet: the bridge's, and the containers' default gateway. */
+  readonly gateway: Ipv4Address;
 }
 
 /** The file's text. The subnet is given by its first host address, which a bridge takes. */
@@ -21,6 +29,25 @@ export function formatSubnetFile(content: SubnetFileContent): string {
     `FLANNEL_IPMASQ=${content.ipMasq ? "true" : "false"}`,
     "",
   ].join("\n");
+}
+
+/** Reads the text of a subnet file of twill or flannel, or gives null when a value is missing or unusable. */
+export function parseSubnetFile(text: string): SubnetFile | null {
+  const values = parseDotenv(text);
+  const network = Ipv4Prefix.parse(values.get("FLANNEL_NETWORK") ?? "");
+  const subnetText = values.get("FLANNEL_SUBNET") ?? "";
+  const subnet = Ipv4Prefix.parseContaining(subnetText);
+  const gateway = Ipv4Address.parse(subnetText.split("/")[0] ?? "");
+  const mtuText = values.get("FLANNEL_MTU") ?? "";
+  if (network === null || subnet === null || gateway === null || !/^[1-9][0-9]{0,4}$/.test(mtuText))
+    return null;
+  return {
+    network,
+    subnet,
+    gateway,
+    overlayMtu: Number(mtuText),
+    ipMasq: values.get("FLANNEL_IPMASQ") === "true",
+  };
 }
 
 /**

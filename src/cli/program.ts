@@ -45,6 +45,14 @@ const COMMANDS: readonly CommandEntry[] = [
     },
   },
   {
+    name: "docker-opts",
+    description: "write options for dockerd that put its bridge on the leased subnet",
+    async load(out, args) {
+      const command = (await import("./docker-opts.ts")).dockerOptsCommand(out, args);
+      return { command, args: args.filter((arg) => arg === "--help") };
+    },
+  },
+  {
     name: "lab",
     description: "try twill on one machine, with hosts that are network namespaces",
     async load(out, args) {

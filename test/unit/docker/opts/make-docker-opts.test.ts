@@ -1,0 +1,120 @@
+import { execFileSync } from "node:child_process";
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readDockerOptsRequest } from "../../../../src/docker/opts/docker-opts-request.ts";
+import { makeDockerOpts } from "../../../../src/docker/opts/make-docker-opts.ts";
+
+const SUBNET_FILE =
+  "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
+const COMBINED = 'DOCKER_OPTS=" --bip=10.244.7.1/24 --ip-masq=false --mtu=1450"\n';
+const NO_ABORT = new AbortController().signal;
+
+let directory: string;
+let subnetFile: string;
+let output: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "twill-docker-opts-"));
+  subnetFile = join(directory, "subnet.env");
+  output = join(directory, "docker_opts.env");
+  await writeFile(subnetFile, SUBNET_FILE);
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+/** Runs it; resolves with what the user was told. */
+async function make(args: readonly string[] = [], routes = "", target = output): Promise<string[]> {
+  const request = readDockerOptsRequest(["-c", "-f", subnetFile, "-d", target, ...args]);
+  if ("problem" in request) throw new Error("bad arguments");
+  const told: string[] = [];
+  const tell = (sentence: string): void => void told.push(sentence);
+  await makeDockerOpts(
+    request,
+    { environment: {}, readRoutes: () => Promise.resolve(routes), tell },
+    NO_ABORT,
+  );
+  return told;
+}
+
+describe("makeDockerOpts", () => {
+  it("writes the options of the subnet file, readable for all, and nothing beside them", async () => {
+    expect(await make()).toEqual([]);
+    expect(await readFile(output, "utf8")).toBe(COMBINED);
+    expect((await stat(output)).mode & 0o777).toBe(0o644);
+    expect((await readdir(directory)).sort()).toEqual(["docker_opts.env", "subnet.env"]);
+  });
+
+  it("puts a new file in the place of the old one, which keeps its mode", async () => {
+    await writeFile(output, "old\n");
+    await chmod(output, 0o600);
+    const before = (await stat(output)).ino;
+    await make();
+    const after = await stat(output);
+    expect(after.ino).not.toBe(before);
+    expect(after.mode & 0o777).toBe(0o600);
+  });
+
+  it("goes on without a subnet file, and says so", async () => {
+    await rm(subnetFile);
+    expect(await make()).toEqual([`There is no ${subnetFile} yet: the options are without a subnet`]);
+    expect(await readFile(output, "utf8")).toBe('DOCKER_OPTS=""\n');
+    await mkdir(subnetFile); // the script reads regular files only
+    expect(await make()).toHaveLength(1);
+  });
+
+  it("writes nothing without a lease when one is required", async () => {
+    await writeFile(output, "old\n");
+    await writeFile(subnetFile, "FLANNEL_MTU=1450\n");
+    await expect(make(["--require-lease"])).rejects.toMatchObject({ code: "ERR_FILE_FAILED" });
+    await rm(subnetFile);
+    await expect(make(["--require-lease"])).rejects.toMatchObject({ code: "ERR_LEASE_MISSING" });
+    expect(await readFile(output, "utf8")).toBe("old\n");
+  });
+
+  it("leaves the old file alone when FLANNEL_IPMASQ is neither true nor false", async () => {
+    await writeFile(output, "old\n");
+    await writeFile(subnetFile, "FLANNEL_IPMASQ=1\n");
+    await expect(make()).rejects.toMatchObject({ code: "ERR_DOCKER_FAILED" });
+    expect(await readFile(output, "utf8")).toBe("old\n");
+  });
+
+  it("writes the file and then fails when a route leads the subnet elsewhere", async () => {
+    const routes = "10.244.7.0/24 via 192.0.2.4 dev eth0 \n";
+    await expect(make([], routes)).rejects.toThrow(
+      'Cannot give Docker the subnet of 10.244.7.1/24: the routing table already has "10.244.7.0/24 via 192.0.2.4 dev eth0"; ' +
+        `remove that route (${output} is written)`,
+    );
+    expect(await readFile(output, "utf8")).toBe(COMBINED);
+  });
+
+  it("does not look at routes without a subnet", async () => {
+    await writeFile(subnetFile, "FLANNEL_MTU=1450\n");
+    const request = readDockerOptsRequest(["-f", subnetFile, "-d", output]);
+    if ("problem" in request) throw new Error("bad arguments");
+    const readRoutes = (): Promise<string> => Promise.reject(new Error("asked for routes"));
+    await makeDockerOpts(request, { environment: {}, readRoutes, tell: () => undefined }, NO_ABORT);
+    expect(await readFile(output, "utf8")).toContain("--mtu=1450");
+  });
+
+  it("writes through a link, and into what is no regular file", async () => {
+    const link = join(directory, "link");
+    await writeFile(output, "old\n");
+    await symlink(output, link);
+    await make([], "", link);
+    expect(await readFile(output, "utf8")).toBe(COMBINED);
+    expect((await stat(link)).ino).toBe((await stat(output)).ino);
+
+    const pipe = join(directory, "pipe"); // not a device: one that is replaced by mistake would be the machine's
+    execFileSync("mkfifo", [pipe]);
+    const [text] = await Promise.all([readFile(pipe, "utf8"), make([], "", pipe)]);
+    expect(text).toBe(COMBINED);
+    expect((await stat(pipe)).isFIFO()).toBe(true);
+  });
+
+  it("says where it cannot write", async () => {
+    await expect(make([], "", directory)).rejects.toThrow(`Cannot write ${directory}: EISDIR`);
+    await expect(make([], "", join(subnetFile, "x"))).rejects.toThrow(
+      `${subnetFile} is a file, not a directory`,
+    );
+  });
+});

@@ -53,6 +53,13 @@ const COMMANDS: readonly CommandEntry[] = [
     },
   },
   {
+    name: "docker-network",
+    description: "make a Docker network on the leased subnet",
+    async load(out, args) {
+      return { command: (await import("./docker-network.ts")).dockerNetworkCommand(out), args };
+    },
+  },
+  {
     name: "lab",
     description: "try twill on one machine, with hosts that are network namespaces",
     async load(out, args) {

@@ -1,0 +1,151 @@
+/** What to do about the Docker network: decided from what the engine has, nothing is done here. */
+import type { SubnetFile } from "../../files/subnet-file.ts";
+import { Ipv4Prefix } from "../../net/ipv4.ts";
+import { escapeUntrusted, showUntrusted } from "../../net/untrusted-text.ts";
+import type { DockerNetwork, EngineVersion } from "./docker-state.ts";
+import {
+  BRIDGE_NAME,
+  DEFAULT_BRIDGE,
+  createArguments,
+  createCommandLine,
+  dropsUnpublished,
+  knowsTrustedInterfaces,
+  networkOptions,
+} from "./wanted-network.ts";
+import type { NetworkRequest } from "./wanted-network.ts";
+
+/** What is wanted, and what there is. */
+export interface NetworkSituation {
+  readonly request: NetworkRequest;
+  readonly lease: SubnetFile;
+  readonly engine: EngineVersion;
+  /** All networks of the engine. */
+  readonly networks: readonly DockerNetwork[];
+}
+
+/** The decision. `refuse` has the sentence for the user, with what to do. */
+export type NetworkPlan =
+  | { readonly kind: "create"; readonly args: readonly string[]; readonly notes: readonly string[] }
+  | { readonly kind: "keep"; readonly notes: readonly string[] }
+  | { readonly kind: "refuse"; readonly sentence: string };
+
+/** Docker's default network, whose bridge is docker0. */
+const DEFAULT_NETWORK = "bridge";
+/** Names that need no quotes in a command line: Docker gives containers no others. */
+const PLAIN_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+
+/** Decides whether the network is to be made, is there as it should be, or what stands in the way. */
+export function planNetwork(situation: NetworkSituation): NetworkPlan {
+  const { request, lease, engine, networks } = situation;
+  const unable = findUnable(request, engine);
+  if (unable !== null)
+    return { kind: "refuse", sentence: `Cannot make network "${request.name}": ${unable}` };
+
+  const own = networks.find(({ name }) => name === request.name);
+  if (own !== undefined) {
+    const fault = findFault(own, situation);
+    if (fault === null) return { kind: "keep", notes: notesFor(situation) };
+    return {
+      kind: "refuse",
+      sentence: `Cannot keep network "${own.name}": ${fault}; ${remakeAdvice(own, request)}`,
+    };
+  }
+  const inTheWay = findInTheWay(situation);
+  if (inTheWay !== null)
+    return { kind: "refuse", sentence: `Cannot make network "${request.name}": ${inTheWay}` };
+  return { kind: "create", args: createArguments(request, lease, engine), notes: notesFor(situation) };
+}
+
+/** What this engine or this host cannot do of the request. */
+function findUnable(
+  { isPublishedOnly, overlayDevices }: NetworkRequest,
+  engine: EngineVersion,
+): string | null {
+  if (!isPublishedOnly) return null;
+  if (!knowsTrustedInterfaces(engine)) {
+    return (
+      `Docker ${escapeUntrusted(engine.text)} cannot tell published ports of the overlay from others; ` +
+      "use 28.2 or newer, or leave out --published-only"
+    );
+  }
+  if (overlayDevices.length > 0) return null;
+  return "there is no overlay device (flannel0, flannel.1) on this host; with host-gw give the underlay's by --overlay-device";
+}
+
+/** A network that has the subnet or the bridge. */
+function findInTheWay({ request, lease, networks }: NetworkSituation): string | null {
+  const bridge = request.bridge ?? DEFAULT_BRIDGE;
+  for (const network of networks) {
+    const overlap = network.pools.find(({ subnet }) => overlaps(lease.subnet, subnet));
+    if (overlap !== undefined) return describeOverlap(network, overlap.subnet, lease.subnet);
+    if (network.options.get(BRIDGE_NAME) === bridge) {
+      return `Docker's network ${showUntrusted(network.name)} has the bridge ${bridge}; give another name by --bridge`;
+    }
+  }
+  return null;
+}
+
+function overlaps(subnet: Ipv4Prefix, text: string): boolean {
+  return Ipv4Prefix.parseContaining(text)?.overlaps(subnet) === true;
+}
+
+function describeOverlap(network: DockerNetwork, subnetText: string, subnet: Ipv4Prefix): string {
+  const which = `Docker's network ${showUntrusted(network.name)} has ${escapeUntrusted(subnetText)}`;
+  if (network.name === DEFAULT_NETWORK) {
+    return `${which}, so ${subnet.toString()} is taken; with dockerd's --bip there every container is on the overlay already`;
+  }
+  return `${which}, so ${subnet.toString()} is taken; use that network, or remove it: ${removeCommands(network)}`;
+}
+
+/** What is not as it should be in a network of the wanted name, or null. */
+function findFault(own: DockerNetwork, { request, lease, engine }: NetworkSituation): string | null {
+  if (own.driver !== "bridge") return `it is of the driver ${showUntrusted(own.driver)}, not a bridge`;
+  const subnet = lease.subnet.toString();
+  const pool = own.pools[0] ?? { subnet: "no subnet", gateway: "none" };
+  if (pool.subnet !== subnet) {
+    return `it has ${escapeUntrusted(pool.subnet)} and this host's lease is ${subnet} now, so no other host reaches it`;
+  }
+  const gateway = lease.gateway.toString();
+  if (pool.gateway !== gateway) return `its gateway is ${escapeUntrusted(pool.gateway)}, not ${gateway}`;
+  for (const [key, value] of networkOptions(request, lease, engine)) {
+    if (key === BRIDGE_NAME && request.bridge === null) continue;
+    const present = own.options.get(key);
+    if (present !== value)
+      return `its ${key} is ${present === undefined ? "not set" : showUntrusted(present)}, not "${value}"`;
+  }
+  return null;
+}
+
+function remakeAdvice(own: DockerNetwork, request: NetworkRequest): string {
+  return `its containers lose it meanwhile, then connect them again: ${removeCommands(own)} && ${createCommandLine(request)}`;
+}
+
+function removeCommands({ name, containers }: DockerNetwork): string {
+  const network = shellWord(name);
+  const disconnects = containers.map(
+    (one) => `docker network disconnect --force ${network} ${shellWord(one)}`,
+  );
+  return [...disconnects, `docker network rm ${network}`].join(" && ");
+}
+
+function shellWord(name: string): string {
+  return PLAIN_NAME.test(name) ? name : `'${escapeUntrusted(name).replaceAll("'", "'\\''")}'`;
+}
+
+/** What the user should know about the network. */
+function notesFor({ request, lease, engine }: NetworkSituation): string[] {
+  const notes: string[] = [];
+  if (!lease.ipMasq) {
+    notes.push(
+      "The agent runs without --ip-masq and Docker must not masquerade here, because that would hide the containers' " +
+        "addresses from other hosts: they reach the internet only where a router knows the way back. Start the agent with --ip-masq to change that.",
+    );
+  }
+  if (dropsUnpublished(engine) && !request.isPublishedOnly) {
+    notes.push(
+      "Every port of its containers is open to whoever has a route to them, as with Docker before 28; " +
+        "--published-only makes a network that opens published ports alone.",
+    );
+  }
+  return notes;
+}

@@ -1,0 +1,111 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createNetwork } from "../../../../src/docker/network/create-network.ts";
+import type { DockerCommand } from "../../../../src/docker/network/docker-command.ts";
+import type { NetworkRequest } from "../../../../src/docker/network/wanted-network.ts";
+import { FRESH, VERSION_20_10, WITH_APP_20_10 } from "./recorded-networks.ts";
+
+/** What a run of `docker` prints; with words on standard error it fails. */
+interface Answer {
+  readonly stdout?: string;
+  readonly stderr?: string;
+}
+
+let directory: string;
+let subnetFile: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "twill-docker-network-"));
+  subnetFile = join(directory, "subnet.env");
+  await writeFile(
+    subnetFile,
+    "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n",
+  );
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+/** Runs it with an engine that gives these answers, by subcommand; resolves with the runs that would change something. */
+async function create(answers: Readonly<Record<string, Answer>>, request: Partial<NetworkRequest> = {}) {
+  const changes: string[][] = [];
+  const docker: DockerCommand = (args) => {
+    const verb = args[0] === "network" ? (args[1] ?? "") : (args[0] ?? "");
+    if (!["version", "ls", "inspect"].includes(verb)) changes.push([...args]);
+    const { stdout = "", stderr = "" } = answers[verb] ?? {};
+    return Promise.resolve({ stdout, stderr, error: stderr === "" ? null : new Error(stderr) });
+  };
+  const asked = {
+    name: "app",
+    subnetFile,
+    bridge: null,
+    isPublishedOnly: false,
+    overlayDevices: [],
+    ...request,
+  };
+  const sentences = await createNetwork(asked, docker, new AbortController().signal);
+  return { changes, sentences };
+}
+
+const IDS = { stdout: "1f\n2f\n" };
+const ENGINE = { version: { stdout: VERSION_20_10 }, ls: IDS, inspect: { stdout: FRESH } };
+
+describe("createNetwork", () => {
+  it("makes what is missing and tells its facts", async () => {
+    const { changes, sentences } = await create(ENGINE);
+    expect(changes).toHaveLength(1);
+    expect(changes[0]?.slice(0, 2)).toEqual(["network", "create"]);
+    expect(sentences).toEqual([
+      'Docker network "app" is made: subnet 10.244.7.0/24, gateway 10.244.7.1, MTU 1450',
+    ]);
+  });
+
+  it("changes nothing when it is there", async () => {
+    const { changes, sentences } = await create({ ...ENGINE, inspect: { stdout: WITH_APP_20_10 } });
+    expect(changes).toEqual([]);
+    expect(sentences).toEqual([
+      'Docker network "app" is there already: subnet 10.244.7.0/24, gateway 10.244.7.1, MTU 1450',
+    ]);
+  });
+
+  it("changes nothing when another one is in the way", async () => {
+    const refused = create({ ...ENGINE, inspect: { stdout: WITH_APP_20_10 } }, { name: "other" });
+    await expect(refused).rejects.toMatchObject({ code: "ERR_DOCKER_FAILED" });
+  });
+
+  it("overlooks a network that is removed while it looks", async () => {
+    const gone = { stdout: FRESH, stderr: "Error: No such network: 2f\n" };
+    expect((await create({ ...ENGINE, inspect: gone })).changes).toHaveLength(1);
+    const broken = { stdout: FRESH, stderr: "Error response from daemon: something else\n" };
+    await expect(create({ ...ENGINE, inspect: broken })).rejects.toThrow(
+      "Cannot inspect Docker's networks: something else",
+    );
+  });
+
+  it("asks nothing of Docker without a lease, or with a name that cannot be", async () => {
+    await expect(create({}, { name: "host" })).rejects.toMatchObject({ code: "ERR_OPTION_INVALID" });
+    await rm(subnetFile);
+    await expect(create({})).rejects.toMatchObject({ code: "ERR_LEASE_MISSING" });
+  });
+
+  it("says which step failed, and why", async () => {
+    const down = {
+      stdout: "null\n",
+      stderr: "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?\n",
+    };
+    await expect(create({ ...ENGINE, version: down })).rejects.toThrow(
+      "Cannot ask Docker for its version: no Docker daemon answers at unix:///x; start it",
+    );
+    await expect(create({ ...ENGINE, version: { stdout: "null\n" } })).rejects.toThrow(
+      'Cannot read Docker\'s version: it said "null"',
+    );
+    await expect(create({ ...ENGINE, ls: { stderr: "no" } })).rejects.toThrow(
+      "Cannot list Docker's networks: no",
+    );
+    const overlaps = {
+      stderr: "Error response from daemon: Pool overlaps with other one on this address space\n",
+    };
+    await expect(create({ ...ENGINE, create: overlaps })).rejects.toThrow(
+      'Cannot make network "app": Pool overlaps with other one on this address space',
+    );
+  });
+});

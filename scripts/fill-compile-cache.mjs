@@ -1,7 +1,8 @@
 /**
  * Compiles every source, and the libraries of the agent, into build/compile-cache, as a start does with what it loads.
  * scripts/setup runs it, so that the first agent finds all of it there, and one that may not write beside its sources
- * (docs/twill.service) as well. Needs the flags of Node.js that bin/twill has: they are part of the cache's key.
+ * (packaging/systemd/twill.service) as well. Needs the flags of Node.js that bin/twill has: they are part of the cache's
+ * key.
  */
 import { globSync } from "node:fs";
 import { flushCompileCache } from "node:module";

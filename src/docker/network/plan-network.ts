@@ -116,16 +116,19 @@ function findFault(own: DockerNetwork, { request, lease, engine }: NetworkSituat
   return null;
 }
 
+/** Commands for the whole way, so that its running containers are in the network again at the end. */
 function remakeAdvice(own: DockerNetwork, request: NetworkRequest): string {
-  return `its containers lose it meanwhile, then connect them again: ${removeCommands(own)} && ${createCommandLine(request)}`;
+  const { name, containers } = own;
+  const connects = containers.map((one) => ` && docker network connect ${shellWord(name)} ${shellWord(one)}`);
+  return `make it anew: ${removeCommands(own)} && ${createCommandLine(request)}${connects.join("")}`;
 }
 
 function removeCommands({ name, containers }: DockerNetwork): string {
   const network = shellWord(name);
   const disconnects = containers.map(
-    (one) => `docker network disconnect --force ${network} ${shellWord(one)}`,
+    (one) => `docker network disconnect --force ${network} ${shellWord(one)} && `,
   );
-  return [...disconnects, `docker network rm ${network}`].join(" && ");
+  return `${disconnects.join("")}docker network rm ${network}`;
 }
 
 function shellWord(name: string): string {

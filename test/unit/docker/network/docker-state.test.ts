@@ -23,7 +23,7 @@ describe("parseNetworks", () => {
     const [bridge, host, app] = parseNetworks(text) ?? [];
     expect(bridge).toMatchObject({
       name: "bridge",
-      pools: [{ subnet: "172.17.0.0/16", gateway: "172.17.0.1" }],
+      pools: [{ subnet: "172.17.0.0/16", gateway: "" }],
     });
     expect(bridge?.options.get("com.docker.network.bridge.name")).toBe("docker0");
     expect(host).toMatchObject({ name: "host", driver: "host", pools: [], containers: [] });

@@ -181,9 +181,10 @@ describe("planNetwork, with a network of the name", () => {
     const request = { subnetFile: "/tmp/it's.env", bridge: "ov0" };
     expect(refusal(plan({ lease: MOVED, networks: networks(WITH_APP_20_10, { containers }) }, request))).toBe(
       'Cannot keep network "app": it has 10.244.7.0/24 and this host\'s lease is 10.244.9.0/24 now, so no other host reaches it; ' +
-        "its containers lose it meanwhile, then connect them again: docker network disconnect --force app web && " +
+        "make it anew: docker network disconnect --force app web && " +
         "docker network disconnect --force app db && docker network rm app && " +
-        "twill docker-network create --subnet-file '/tmp/it'\\''s.env' --bridge ov0 app",
+        "twill docker-network create --subnet-file '/tmp/it'\\''s.env' --bridge ov0 app && " +
+        "docker network connect app web && docker network connect app db",
     );
   });
 
@@ -192,7 +193,7 @@ describe("planNetwork, with a network of the name", () => {
     expect(
       refusal(plan({ engine: ENGINE_28, lease: MOVED, networks: networks(WITH_APP_28) }, request)),
     ).toMatch(
-      /&& twill docker-network create --published-only --overlay-device eth0 --overlay-device eth1 app$/,
+      /&& twill docker-network create --published-only --overlay-device eth0 --overlay-device eth1 app && docker network connect app web$/,
     );
   });
 

@@ -1,6 +1,6 @@
 /**
- * What Docker's command line prints about engines and networks: of 20.10.24 as it was seen, of 28 in the form of its API
- * 1.51 (`EnableIPv4`, `IPAM.Options`, and the options that the engine adds itself).
+ * What Docker's command line prints about engines and networks: 20.10.24 as it was recorded, less what nobody reads; 28 in
+ * the form of its API 1.51 (`EnableIPv4`, and the options that the engine adds itself).
  */
 
 /** `docker version --format '{{json .Server}}'` of Debian 12's engine. */
@@ -39,7 +39,7 @@ const OWN_20_10 = [
     Scope: "local",
     Driver: "bridge",
     EnableIPv6: false,
-    IPAM: { Driver: "default", Options: null, Config: [{ Subnet: "172.17.0.0/16", Gateway: "172.17.0.1" }] },
+    IPAM: { Driver: "default", Options: null, Config: [{ Subnet: "172.17.0.0/16" }] },
     Internal: false,
     Attachable: false,
     Ingress: false,

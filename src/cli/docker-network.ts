@@ -33,7 +33,7 @@ export function dockerNetworkCommand(out: NodeJS.WritableStream): Command {
     .option("--docker <program>", "Docker's command line program", "docker")
     .addHelpText("after", NOTES)
     .action((name: string, options: CreateOptions) => createDockerNetwork(out, name, options));
-  return new Command("docker-network").addCommand(create);
+  return new Command("docker-network").helpCommand(false).addCommand(create);
 }
 
 async function createDockerNetwork(

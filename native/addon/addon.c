@@ -8,6 +8,7 @@
 
 #include "addon/addon_args.h"
 #include "addon/addon_events.h"
+#include "addon/addon_run.h"
 #include "addon/addon_watch.h"
 #include "os/fd_watch.h"
 #include "os/packet_io.h"
@@ -171,6 +172,10 @@ NAPI_MODULE_INIT()
 	    FUNCTION("udpSocketDrops", udp_socket_drops_js),
 	    FUNCTION("watchOpen", addon_watch_open),
 	    FUNCTION("watchClose", addon_watch_close),
+	    FUNCTION("runStart", addon_run_start),
+	    FUNCTION("runDoneFd", addon_run_done_fd),
+	    FUNCTION("runStop", addon_run_stop),
+	    FUNCTION("runTake", addon_run_take),
 	    FUNCTION("netlinkOpenRoute", addon_netlink_open_route),
 	    FUNCTION("netlinkOpenFirewall", addon_netlink_open_firewall),
 	    FUNCTION("netlinkRead", addon_netlink_read),

@@ -10,6 +10,22 @@ const ADDON_PATH = fileURLToPath(new URL("../../build/twill_tun.node", import.me
 /** A watch on a descriptor, known only to the addon. */
 export type WatchHandle = object & { readonly watchHandle: unique symbol };
 
+/** A run of a program, known only to the addon. */
+export type RunHandle = object & { readonly runHandle: unique symbol };
+
+/** What a run came to. */
+export interface RunResult {
+  /** Negative: the program could not be started, -ENOENT when there is none; else 0. */
+  readonly errno: number;
+  /** {@link RUN_END} */
+  readonly end: number;
+  readonly exitStatus: number;
+  /** Number of the signal that ended the program, or 0. */
+  readonly signal: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /**
  * What native/addon/addon.c exports, in the order of its files. Arguments of a wrong type or a range outside a
  * buffer are answered with -EINVAL. Use the typed wrappers beside this file, not these.
@@ -27,6 +43,17 @@ export interface NativeAddon {
   udpSocketDrops(fd: number): number;
   watchOpen(fd: number, onReadable: (errno: number) => void): WatchHandle | number;
   watchClose(watch: WatchHandle): number;
+  /** `args` are texts in UTF-8, each with a NUL behind it; the first one is the program. */
+  runStart(
+    args: Uint8Array,
+    input: Uint8Array,
+    deadlineMs: number,
+    maxOutputBytes: number,
+  ): RunHandle | number;
+  runDoneFd(run: RunHandle): number;
+  runStop(run: RunHandle): number;
+  /** Once, after the descriptor has become readable: it is closed then. */
+  runTake(run: RunHandle): RunResult | number;
   netlinkOpenRoute(receiveBufferBytes: number): number;
   netlinkOpenFirewall(receiveBufferBytes: number): number;
   /** `interest` is laid out as in native/os/netlink_parse.h; answers with the bits {@link NETLINK_BITS}. */
@@ -38,6 +65,9 @@ export interface NativeAddon {
 
 /** What `tunOpen` has opened, as native/os/tun.h says. */
 export const TUN_BITS = { hasVnetHeader: 1, takesUdpRuns: 2 } as const;
+
+/** How a run ended, as native/os/run_program.h says. */
+export const RUN_END = { byItself: 0, tooLong: 1, tooMuch: 2, stopped: 3 } as const;
 
 /** What `netlinkRead` has seen change, as native/os/netlink_parse.h says. */
 export const NETLINK_BITS = {

@@ -1,6 +1,8 @@
 /** Runs a program that changes or reads the kernel's network configuration. Never through a shell. */
-import { execFile } from "node:child_process";
-import type { ExecFileException } from "node:child_process";
+import { constants } from "node:os";
+import { RUN_END, errnoName } from "../addon/addon.ts";
+import type { RunResult } from "../addon/addon.ts";
+import { runToEnd } from "../addon/program-run.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 
 /** Most output taken from one run: 10,000 routes are about 1 MiB of JSON. */
@@ -21,14 +23,19 @@ export interface ProgramRun {
   readonly stdout: string;
   readonly stderr: string;
   /** Null when the exit status was 0. */
-  readonly error: ExecFileException | null;
+  readonly error: ProgramFailure | null;
+}
+
+/** How a run failed, for a program that said nothing about it. */
+export interface ProgramFailure {
+  readonly message: string;
 }
 
 /**
  * Runs to the end and never leaves the process behind.
  * @param input what the program reads from its standard input
- * @throws {OverlayError} `ERR_KERNEL_FAILED` when there is no such program or it does not end in time; the signal's
- *   reason when it is aborted
+ * @throws {OverlayError} `ERR_KERNEL_FAILED` when there is no such program or it does not end in time,
+ *   `ERR_ADDON_MISSING`; the signal's reason when it is aborted
  */
 export async function runProgram(
   { program, packageName, deadlineMs }: Program,
@@ -37,40 +44,31 @@ export async function runProgram(
   signal: AbortSignal,
 ): Promise<ProgramRun> {
   signal.throwIfAborted();
-  const options = { signal, killSignal: "SIGKILL", maxBuffer: MAX_OUTPUT_BYTES } as const;
-  const run = await new Promise<ProgramRun>((resolve) => {
-    const child = execFile(program, args, options, (error, stdout, stderr) => {
-      clearTimeout(deadline);
-      resolve({ stdout, stderr, error });
-    });
-    // Not execFile's `timeout`: that throws the output away, also of a program that ended well while we were too busy
-    // to look, and then there is no error.
-    const deadline = setTimeout(() => child.kill("SIGKILL"), deadlineMs);
-    child.stdin?.on("error", () => undefined); // it ended before it read all: its exit status tells why
-    child.stdin?.end(input);
-  });
+  const argv = [program, ...args];
+  const result = await runToEnd(argv, input, { deadlineMs, maxOutputBytes: MAX_OUTPUT_BYTES, signal });
   signal.throwIfAborted();
-  if (run.error?.code === "ENOENT") {
+  const failure = failureOf(program, result);
+  if (failure?.code === "ENOENT") {
     throw new OverlayError(
       "ERR_KERNEL_FAILED",
       `Cannot run ${program}: not found in PATH, install ${packageName}`,
       {},
-      { cause: run.error },
+      { cause: failure },
     );
   }
-  if (run.error?.code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER") {
+  if (result.end === RUN_END.tooMuch) {
     throw new OverlayError(
       "ERR_KERNEL_FAILED",
-      `Cannot read the output of ${program} ${args.join(" ")}: more than ${MAX_OUTPUT_BYTES} bytes`,
+      `Cannot read the output of ${argv.join(" ")}: more than ${MAX_OUTPUT_BYTES} bytes`,
     );
   }
-  if (run.error?.killed === true) {
+  if (result.end === RUN_END.tooLong) {
     throw new OverlayError(
       "ERR_KERNEL_FAILED",
-      `Cannot run ${program} ${args.join(" ")}: no end after ${deadlineMs} ms`,
+      `Cannot run ${argv.join(" ")}: no end after ${deadlineMs} ms`,
     );
   }
-  return run;
+  return { stdout: result.stdout, stderr: result.stderr, error: failure };
 }
 
 /** True for what {@link runProgram} throws when there is no such program. */
@@ -82,4 +80,18 @@ export function isMissingProgram(err: unknown): boolean {
 export function failureText({ stderr, error }: ProgramRun): string {
   const said = stderr.trim().split("\n")[0] ?? "";
   return said === "" ? (error?.message ?? "failed without a message") : said;
+}
+
+function failureOf(program: string, { errno, exitStatus, signal }: RunResult): NodeJS.ErrnoException | null {
+  if (errno < 0) {
+    const code = errnoName(errno);
+    return Object.assign(new Error(`spawn ${program} ${code}`), { code });
+  }
+  if (signal !== 0) return new Error(`ended by ${signalName(signal)} without a message`);
+  return exitStatus === 0 ? null : new Error(`exit status ${exitStatus} without a message`);
+}
+
+function signalName(signal: number): string {
+  const named = Object.entries(constants.signals).find(([, number]) => number === signal);
+  return named?.[0] ?? `signal ${signal}`;
 }

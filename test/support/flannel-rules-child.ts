@@ -40,7 +40,7 @@ process.on("message", (request: KeepRequest) => {
 process.on("disconnect", () => process.exit());
 
 async function answer({ kind, wanted, environment }: KeepRequest): Promise<KeepAnswer> {
-  process.env = { ...environment };
+  setEnvironment(environment);
   try {
     const keeper = keepers.get(kind) ?? (await createKeeper(kind));
     keepers.set(kind, keeper);
@@ -48,6 +48,12 @@ async function answer({ kind, wanted, environment }: KeepRequest): Promise<KeepA
   } catch (err) {
     return { error: err instanceof Error ? `${err.name}: ${err.message}` : String(err) };
   }
+}
+
+/** Of the process itself: another object in the place of `process.env` would not reach the programs. */
+function setEnvironment(environment: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
+  Object.assign(process.env, environment);
 }
 
 async function createKeeper(kind: KeeperKind): Promise<RuleKeeper<FlannelRules>> {

@@ -71,6 +71,15 @@ describe("NativeAddon", () => {
     ["a callback that is none", "watchOpen", [0, "onReadable"]],
     ["a watch that is none", "watchClose", [{}]],
     ["no watch", "watchClose", []],
+    ["no program", "runStart", [new Uint8Array(0), bytes, 1, 1]],
+    ["arguments without their end", "runStart", [Buffer.from("echo"), bytes, 1, 1]],
+    ["arguments as text", "runStart", ["echo\0", bytes, 1, 1]],
+    ["input as text", "runStart", [bytes, "input", 1, 1]],
+    ["a deadline in the past", "runStart", [bytes, bytes, -1, 1]],
+    ["a negative limit", "runStart", [bytes, bytes, 1, -1]],
+    ["a run that is none", "runDoneFd", [{}]],
+    ["a run that is none", "runStop", [1]],
+    ["no run", "runTake", []],
     ["a descriptor that is none", "lockFile", ["0"]],
   ])("answers %s with EINVAL (%s)", (_what, name, args) => {
     expect(addon[name](...args)).toBe(EINVAL);

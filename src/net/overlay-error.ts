@@ -21,6 +21,7 @@ export type ErrorCode =
   | "ERR_FILE_FAILED"
   | "ERR_ADDON_MISSING"
   | "ERR_DOCKER_FAILED"
+  | "ERR_CNI_FAILED"
   | "ERR_LAB_FAILED";
 
 /** Raised for every failure we foresee. Match on `code`; the message is for people and may change. */

@@ -26,9 +26,14 @@ export class NetworkNamespace implements AsyncDisposable {
     return namespace;
   }
 
+  /** Its file, for programs that enter a namespace by path. */
+  get path(): string {
+    return `/proc/${this.#keeper.pid ?? 0}/ns/net`;
+  }
+
   /** The argument array that runs a program in here; nsenter becomes it, so the pid is the program's. */
   command(argv: readonly string[]): [string, string[]] {
-    return ["nsenter", [`--net=/proc/${this.#keeper.pid ?? 0}/ns/net`, "--", ...argv]];
+    return ["nsenter", [`--net=${this.path}`, "--", ...argv]];
   }
 
   /** Runs a program that must succeed; resolves with its output. */
@@ -37,6 +42,8 @@ export class NetworkNamespace implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const { exitCode, signalCode } = this.#keeper;
+    if (exitCode !== null || signalCode !== null) return; // was done before
     this.#keeper.stdin?.end();
     await once(this.#keeper, "exit");
   }

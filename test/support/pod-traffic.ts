@@ -1,6 +1,7 @@
 /** What tests ask of pods that reach each other: who the receiver saw, and data that comes back as it was sent. */
 import { fileURLToPath } from "node:url";
 import { printed } from "./child-output.ts";
+import type { LabNode } from "../../src/lab/host/lab-node.ts";
 import type { LabPod } from "./lab.ts";
 
 const ECHO_PEER = fileURLToPath(new URL("./echo-peer.ts", import.meta.url));
@@ -38,7 +39,14 @@ export async function startEcho(pod: LabPod): Promise<{ stop(): void }> {
   return { stop: () => void server.kill("SIGKILL") };
 }
 
+/** Where an echo server is reached: at the pod's own port unless another leads to it. */
+export interface EchoPlace {
+  readonly address: string;
+  readonly port?: number;
+}
+
 /** One TCP stream of so many bytes to the pod's echo server and back. @throws {OverlayError} when one differs */
-export async function exchangeStream(from: LabPod, to: LabPod, bytes: number): Promise<void> {
-  await from.execChecked([process.execPath, ECHO_PEER, "tcp", to.address, `${ECHO_PORT}`, `${bytes}`]);
+export async function exchangeStream(from: LabNode, to: EchoPlace, bytes: number): Promise<void> {
+  const { address, port = ECHO_PORT } = to;
+  await from.execChecked([process.execPath, ECHO_PEER, "tcp", address, `${port}`, `${bytes}`]);
 }

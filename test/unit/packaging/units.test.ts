@@ -116,9 +116,10 @@ describe("packaging/default/twill", () => {
   });
 });
 
-describe("docs/docker.md", () => {
-  it("says of each file of packaging what it is for", () => {
-    const text = readFileSync(join(ROOT, "docs/docker.md"), "utf8");
+describe("docs/docker.md and docs/cni.md", () => {
+  it("say of each file of packaging what it is for", () => {
+    const pages = ["docs/docker.md", "docs/cni.md"];
+    const text = pages.map((page) => readFileSync(join(ROOT, page), "utf8")).join("");
     expect(files.filter((file) => !text.includes(`packaging/${file}`))).toEqual([]);
   });
 });

@@ -1,0 +1,106 @@
+/** ADD, DEL and CHECK: what is told to the delegate, and what is kept of it between them. */
+import { readSubnetFile } from "../files/read-subnet-file.ts";
+import { temporaryPath } from "../files/replace-file.ts";
+import type { SubnetFile } from "../files/subnet-file.ts";
+import { OverlayError } from "../net/overlay-error.ts";
+import { noteAttached, noteBegin, readState, removeState, stateFiles } from "./attachment-state.ts";
+import type { StateFiles } from "./attachment-state.ts";
+import { CNI_CODE, CniError } from "./cni-error.ts";
+import type { NetworkConfig } from "./network-config.ts";
+import { planDelegate, subnetOf, withGateways, withPrevResult } from "./plan-delegate.ts";
+import type { DelegateConfig } from "./plan-delegate.ts";
+import { readAttachment, readPluginDirectories } from "./plugin-request.ts";
+import type { Environment } from "./plugin-request.ts";
+import { findPlugin, runDelegate } from "./run-delegate.ts";
+
+/** One call by a runtime. */
+export interface PluginCall {
+  readonly env: Environment;
+  readonly config: NetworkConfig;
+  /** Takes a line for whoever reads the runtime's log. */
+  readonly log: (line: string) => void;
+}
+
+/** ADD: attaches the container and gives the delegate's result. What a killed ADD left of it is taken away first. */
+export async function attach(call: PluginCall): Promise<string> {
+  const { env, config } = call;
+  const files = filesOf(call);
+  const delegate = planDelegate(config, await readSubnetFile(config.subnetFile));
+  findPlugin(delegate.type, readPluginDirectories(env)); // before anything is written
+  await release(call, files.unfinished);
+  await noteBegin(files, delegate);
+  const result = runDelegate("ADD", delegate, env);
+  await noteAttached(files);
+  return result;
+}
+
+/** DEL: detaches the container, as it was attached. Nothing attached is a success, the subnet file is not needed. */
+export async function detach(call: PluginCall): Promise<string> {
+  const files = filesOf(call);
+  await release(call, files.unfinished);
+  await release(call, files.attached);
+  await removeState(temporaryPath(files.unfinished)); // where an ADD was killed while it wrote
+  return "";
+}
+
+/** CHECK: fails when the attachment is not as its ADD left it, or no packet finds the way to its address any more. */
+export async function checkAttachment(call: PluginCall): Promise<string> {
+  const { env, config } = call;
+  const { containerId, interfaceName } = readAttachment(env);
+  const delegate = await readState(filesOf(call).attached);
+  if (delegate === null || delegate === "damaged") {
+    throw new CniError(
+      CNI_CODE.containerUnknown,
+      `Cannot check the container: ${interfaceName} of ${containerId} was not attached to network ${config.name} by twill-cni; attach it first (ADD)`,
+    );
+  }
+  checkSubnetIsHere(delegate, await subnetFileIfThere(config.subnetFile));
+  const prevResult = config.prevResult && withGateways(config.prevResult);
+  runDelegate("CHECK", withPrevResult(delegate, { ...config, prevResult }), env);
+  return "";
+}
+
+/** STATUS: fails when an ADD would. */
+export async function checkStatus({ env, config }: PluginCall): Promise<string> {
+  try {
+    const delegate = planDelegate(config, await readSubnetFile(config.subnetFile));
+    findPlugin(delegate.type, readPluginDirectories(env));
+    return "";
+  } catch (err) {
+    if (!(err instanceof OverlayError)) throw err;
+    throw new CniError(CNI_CODE.notAvailable, err.message, { cause: err });
+  }
+}
+
+function filesOf({ env, config }: PluginCall): StateFiles {
+  return stateFiles(config.dataDir, config.name, readAttachment(env));
+}
+
+/** Has the delegate undo what the file tells of, then removes the file; it stays for the next DEL when that fails. */
+async function release({ env, config, log }: PluginCall, path: string): Promise<void> {
+  const delegate = await readState(path);
+  if (delegate === null) return;
+  if (delegate === "damaged") log(`Cannot detach what ${path} tells of: it is damaged; removing it`);
+  else runDelegate("DEL", withPrevResult(delegate, config), env);
+  await removeState(path);
+}
+
+/** Throws when this host leases another subnet by now, so that the container's address is somebody else's. */
+function checkSubnetIsHere(delegate: DelegateConfig, file: SubnetFile | null): void {
+  const [was, is] = [subnetOf(delegate), file?.subnet.toString()];
+  if (was === null || is === undefined || was === is) return;
+  throw new CniError(
+    CNI_CODE.failed,
+    `Cannot vouch for the container: its address is of ${was}, and this host leases ${is} now; make the container anew`,
+  );
+}
+
+/** Null before the first lease, as after a reboot: that says nothing against a container. */
+async function subnetFileIfThere(path: string): Promise<SubnetFile | null> {
+  try {
+    return await readSubnetFile(path);
+  } catch (err) {
+    if (err instanceof OverlayError && err.code === "ERR_LEASE_MISSING") return null;
+    throw err;
+  }
+}

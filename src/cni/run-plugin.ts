@@ -1,0 +1,56 @@
+/** `twill-cni`: one call by a container runtime, from its variables to what is printed. */
+import { attach, checkAttachment, checkStatus, detach } from "./attach.ts";
+import type { PluginCall } from "./attach.ts";
+import { CNI_CODE, CniError, formatError } from "./cni-error.ts";
+import { parseNetworkConfig } from "./network-config.ts";
+import { readCommand } from "./plugin-request.ts";
+import type { Command, Environment } from "./plugin-request.ts";
+import { NEWEST_VERSION, checkVersion, checkVersionHasCheck, formatVersions } from "./spec-version.ts";
+
+/** What a plugin has of the process it is. */
+export interface PluginProcess {
+  readonly env: Environment;
+  /** All of standard input; not called where none is needed. */
+  readonly readInput: () => string;
+  readonly writeError: (text: string) => void;
+}
+
+/** What is left to do: print, and end with this status. */
+export interface PluginEnd {
+  readonly output: string;
+  readonly exitCode: 0 | 1;
+}
+
+/** Does what the runtime asks for. Never throws: a failure is printed as the specification wants it. */
+export async function runPlugin({ env, readInput, writeError }: PluginProcess): Promise<PluginEnd> {
+  let cniVersion = NEWEST_VERSION;
+  try {
+    const command = readCommand(env);
+    if (command === "VERSION") return { output: formatVersions(), exitCode: 0 };
+    const config = parseNetworkConfig(readAll(readInput));
+    checkVersion(config.cniVersion);
+    cniVersion = config.cniVersion ?? NEWEST_VERSION;
+    if (command === "CHECK") checkVersionHasCheck(config.cniVersion);
+    const log = (line: string): void => writeError(`twill-cni: ${line}\n`);
+    return { output: await COMMANDS[command]({ env, config, log }), exitCode: 0 };
+  } catch (err) {
+    return { output: formatError(err, cniVersion), exitCode: 1 };
+  }
+}
+
+function readAll(readInput: () => string): string {
+  try {
+    return readInput();
+  } catch (err) {
+    const reason = err instanceof Error ? err.message : String(err);
+    const message = `Cannot read the network's configuration from standard input: ${reason}`;
+    throw new CniError(CNI_CODE.ioFailed, message, { cause: err });
+  }
+}
+
+const COMMANDS: Readonly<Record<Exclude<Command, "VERSION">, (call: PluginCall) => Promise<string>>> = {
+  ADD: attach,
+  CHECK: checkAttachment,
+  DEL: detach,
+  STATUS: checkStatus,
+};

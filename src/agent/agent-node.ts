@@ -17,7 +17,7 @@ import { TaskGroup } from "./loops/task-group.ts";
 import { KernelWatch } from "./overlay/kernel-watch.ts";
 import { OverlaySeat } from "./overlay/overlay-seat.ts";
 import type { Overlay, OverlayDeps, OverlayEvent } from "./overlay/overlay.ts";
-import { closeAll } from "./process/close-all.ts";
+import { closeAll } from "../process/close-all.ts";
 import { decideStart } from "./start/cached-start.ts";
 import { createUnderlayFollower } from "./start/follow-underlay.ts";
 import { peerCachePath, readUnderlay } from "./start/start-plan.ts";

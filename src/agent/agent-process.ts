@@ -12,11 +12,11 @@ import { serveHealthOnPort, serveHealthOnSocket } from "./health/health-server.t
 import { agentSocketPath } from "./options/agent-socket.ts";
 import { describeOptions } from "./options/check-options.ts";
 import { createFirewallKeepers } from "./overlay/firewall-keepers.ts";
-import { closeAll } from "./process/close-all.ts";
-import type { Closable } from "./process/close-all.ts";
+import { closeAll } from "../process/close-all.ts";
+import type { Closable } from "../process/close-all.ts";
 import { hardenProcess } from "./process/harden-process.ts";
-import { createLogger } from "./process/logger.ts";
-import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "./process/stop-signals.ts";
+import { createLogger } from "../process/logger.ts";
+import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "../process/stop-signals.ts";
 import { Supervisor } from "./process/supervisor.ts";
 import { systemClock } from "./process/system-clock.ts";
 import { systemdNotifier } from "./process/systemd.ts";

@@ -4,8 +4,8 @@
  * - `hangs`: holds a timer that never ends
  * With `faults` it leaves a promise rejected that nobody waits for.
  */
-import { createLogger } from "../../src/agent/process/logger.ts";
-import { abortOnStopSignals, exitOnFaults } from "../../src/agent/process/stop-signals.ts";
+import { createLogger } from "../../src/process/logger.ts";
+import { abortOnStopSignals, exitOnFaults } from "../../src/process/stop-signals.ts";
 
 const [how = ""] = process.argv.slice(2);
 const log = createLogger("info");

@@ -12,13 +12,14 @@ interface Room {
   readonly types?: readonly string[];
 }
 
-const LOWER_ROOMS = ["net", "files", "addon", "subnet-lease", "peers", "kernel", "datapath", "backends"];
+const LOWER_ROOMS = ["net", "files", "process", "addon", "subnet-lease", "peers", "kernel", "datapath", "backends"];
 /** How programs outside the agent know it: the JSON of its status. */
 const LOCAL_API = ["agent/status.ts"];
 
 const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["net", { imports: [] }],
-  ["files", { imports: ["net"] }],
+  ["files", { imports: ["net", "addon"] }],
+  ["process", { imports: ["net"] }],
   ["subnet-lease", { imports: ["net"] }],
   ["peers", { imports: ["net"], types: ["subnet-lease"] }],
   ["addon", { imports: ["net"] }],
@@ -28,7 +29,7 @@ const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["backends", { imports: ["net", "kernel", "datapath"], types: ["peers", "subnet-lease"] }],
   ["agent", { imports: LOWER_ROOMS }],
   // A bridge and veths are links like the agent's own.
-  ["docker", { imports: ["net", "files", "kernel"], types: LOCAL_API }],
+  ["docker", { imports: ["net", "files", "process", "kernel"], types: LOCAL_API }],
   ["cni", { imports: ["net", "files"], types: LOCAL_API }],
   ["pod", { imports: ["net", "files"], types: LOCAL_API }],
   ["lab", { imports: ["net", "files"], types: LOCAL_API }],

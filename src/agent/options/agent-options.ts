@@ -4,6 +4,7 @@
  */
 import { DEFAULT_SUBNET_FILE } from "../../files/read-subnet-file.ts";
 import { MAX_QUEUES } from "../../datapath/tun.ts";
+import { LOG_LEVELS } from "../../process/logger.ts";
 import {
   booleanOption,
   choiceOption,
@@ -193,7 +194,7 @@ const processOptions = {
     origin: "twill",
     description: "directory of the node id and of the last known peers; keep it over restarts",
   }),
-  logLevel: choiceOption("info", ["fatal", "error", "warn", "info", "debug"], {
+  logLevel: choiceOption("info", LOG_LEVELS, {
     name: "log-level",
     origin: "twill",
     description: "least severe log lines that are written",

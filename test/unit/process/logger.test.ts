@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { createLogger } from "../../../../src/agent/process/logger.ts";
-import type { LogLevel } from "../../../../src/agent/process/logger.ts";
-import { Ipv4Address, Ipv4Prefix } from "../../../../src/net/ipv4.ts";
-import { OverlayError } from "../../../../src/net/overlay-error.ts";
+import { createLogger } from "../../../src/process/logger.ts";
+import type { LogLevel } from "../../../src/process/logger.ts";
+import { Ipv4Address, Ipv4Prefix } from "../../../src/net/ipv4.ts";
+import { OverlayError } from "../../../src/net/overlay-error.ts";
 
 /** The line that `facts` become at this level. */
 function lineOf(level: LogLevel, facts: object): Record<string, unknown> {

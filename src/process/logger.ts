@@ -1,12 +1,15 @@
 /** The log of a command: JSON lines on standard output, for journald and collectors. */
 import pino from "pino";
 import type { DestinationStream, Logger } from "pino";
-import { OverlayError } from "../../net/overlay-error.ts";
-import type { AgentOptions } from "../options/agent-options.ts";
+import { OverlayError } from "../net/overlay-error.ts";
 
 const STANDARD_OUTPUT_FD = 1;
 
-export type LogLevel = AgentOptions["logLevel"];
+/** What `--log-level` takes, the most severe first. */
+export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug"] as const;
+
+/** Least severe lines that are written. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /**
  * A logger whose lines are `{level, time, msg}` and the facts. Lines are written at once, so the last one

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { closeAll } from "../../../../src/agent/process/close-all.ts";
-import { recordLog } from "../../../support/log-lines.ts";
+import { closeAll } from "../../../src/process/close-all.ts";
+import { recordLog } from "../../support/log-lines.ts";
 
 describe("closeAll", () => {
   it("closes one after the other, the rest too when one fails, and logs that one", async () => {

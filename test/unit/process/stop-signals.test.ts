@@ -3,10 +3,10 @@ import type { ChildProcessByStdio } from "node:child_process";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
-import { STOP_DEADLINE_MS } from "../../../../src/agent/process/stop-signals.ts";
-import { endOf, printed } from "../../../support/child-output.ts";
+import { STOP_DEADLINE_MS } from "../../../src/process/stop-signals.ts";
+import { endOf, printed } from "../../support/child-output.ts";
 
-const PROGRAM = join(import.meta.dirname, "../../../support/stopping-process.ts");
+const PROGRAM = join(import.meta.dirname, "../../support/stopping-process.ts");
 
 let child: ChildProcessByStdio<null, Readable, null>;
 let output: string;

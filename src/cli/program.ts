@@ -60,6 +60,13 @@ const COMMANDS: readonly CommandEntry[] = [
     },
   },
   {
+    name: "docker-plugin",
+    description: "serve Docker as network and IPAM driver, with addresses of this host's subnet",
+    async load(out, args) {
+      return { command: (await import("./docker-plugin.ts")).dockerPluginCommand(out), args };
+    },
+  },
+  {
     name: "lab",
     description: "try twill on one machine, with hosts that are network namespaces",
     async load(out, args) {

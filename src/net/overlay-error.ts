@@ -22,6 +22,8 @@ export type ErrorCode =
   | "ERR_ADDON_MISSING"
   | "ERR_DOCKER_FAILED"
   | "ERR_CNI_FAILED"
+  | "ERR_REQUEST_INVALID"
+  | "ERR_REQUEST_REFUSED"
   | "ERR_LAB_FAILED";
 
 /** Raised for every failure we foresee. Match on `code`; the message is for people and may change. */

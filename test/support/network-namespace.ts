@@ -31,6 +31,11 @@ export class NetworkNamespace implements AsyncDisposable {
     return `/proc/${this.#keeper.pid ?? 0}/ns/net`;
   }
 
+  /** Of the process that keeps it, as `ip link set netns` takes it. */
+  get pid(): number {
+    return this.#keeper.pid ?? NaN;
+  }
+
   /** The argument array that runs a program in here; nsenter becomes it, so the pid is the program's. */
   command(argv: readonly string[]): [string, string[]] {
     return ["nsenter", [`--net=${this.path}`, "--", ...argv]];

@@ -12,7 +12,17 @@ interface Room {
   readonly types?: readonly string[];
 }
 
-const LOWER_ROOMS = ["net", "files", "process", "addon", "subnet-lease", "peers", "kernel", "datapath", "backends"];
+const LOWER_ROOMS = [
+  "net",
+  "files",
+  "process",
+  "addon",
+  "subnet-lease",
+  "peers",
+  "kernel",
+  "datapath",
+  "backends",
+];
 /** How programs outside the agent know it: the JSON of its status. */
 const LOCAL_API = ["agent/status.ts"];
 

@@ -1,0 +1,128 @@
+/** `twill docker-plugin` as a process, in the order in which it starts. */
+import type { Server } from "node:http";
+import { basename, join } from "node:path";
+import type { Logger } from "pino";
+import { acquireFileLock } from "../../files/file-lock.ts";
+import { createIpCommand } from "../../kernel/ip-command.ts";
+import { closeAll } from "../../process/close-all.ts";
+import type { Closable } from "../../process/close-all.ts";
+import { createLogger } from "../../process/logger.ts";
+import type { LogLevel } from "../../process/logger.ts";
+import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "../../process/stop-signals.ts";
+import { LostSearch } from "./engine/lost-search.ts";
+import { HostLinks } from "./links/host-links.ts";
+import { DockerPlugin } from "./plugin.ts";
+import { RepairLoop } from "./repair-loop.ts";
+import { listenOnPassed, listenOnPath, passedSocket } from "./server/listen.ts";
+import type { ListenVariables } from "./server/listen.ts";
+import { createPluginServer } from "./server/plugin-server.ts";
+import { StateStore } from "./state/state-store.ts";
+
+const EXIT_OK = 0;
+const EXIT_FAILURE = 1;
+/** Docker is answered within 2 s, whatever the kernel does. */
+const IP_DEADLINE_MS = 1500;
+
+export interface PluginOptions {
+  readonly socket: string;
+  readonly stateDir: string;
+  readonly subnetFile: string;
+  /** Of the engine's API; null: it is not asked. */
+  readonly dockerSocket: string | null;
+  readonly logLevel: LogLevel;
+}
+
+/** Runs the plugin to its end and resolves with the exit status. Errors are logged. */
+export async function pluginProcess(
+  options: PluginOptions,
+  variables: ListenVariables,
+  version: string,
+): Promise<number> {
+  const log = createLogger(options.logLevel);
+  exitOnFaults(log);
+  const signal = abortOnStopSignals(log, () => undefined);
+  try {
+    log.info({ version, pid: process.pid, ...options }, "Starting");
+    await runPlugin(options, variables, log, signal);
+  } catch (err) {
+    if (!signal.aborted) {
+      log.fatal({ err }, "Cannot run the Docker plugin");
+      return EXIT_FAILURE;
+    }
+  } finally {
+    armStopDeadline(log); // nothing is left that keeps the process alive, or this says so
+  }
+  log.info("Stopped");
+  return EXIT_OK;
+}
+
+/** Bridges and containers stay when it ends: they work without us. */
+async function runPlugin(
+  options: PluginOptions,
+  variables: ListenVariables,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const opened: Closable[] = [];
+  try {
+    const lock = acquireFileLock(join(options.stateDir, "lock"), "--state-dir", {
+      stateDir: options.stateDir,
+    });
+    opened.push({ close: () => lock.release() });
+    const plugin = new DockerPlugin({
+      store: await StateStore.open(options.stateDir),
+      links: new HostLinks(createIpCommand({ program: "ip", deadlineMs: IP_DEADLINE_MS })),
+      subnetFile: options.subnetFile,
+      driverName: basename(options.socket, ".sock"),
+      log,
+      onNetworks: () => repairs.doubt(),
+    });
+    const repairs = new RepairLoop(plugin, log);
+    opened.push(repairs);
+    await plugin.start();
+    await repairs.start();
+    if (options.dockerSocket !== null) opened.push(startSearch(plugin, options.dockerSocket, log));
+    opened.push(await serve(plugin, options, variables, log));
+    await aborted(signal);
+  } finally {
+    await closeAll(opened.reverse(), log);
+  }
+}
+
+function startSearch(plugin: DockerPlugin, socketPath: string, log: Logger): Closable {
+  const search = new LostSearch({
+    socketPath,
+    readState: () => plugin.state,
+    free: (lost) => plugin.forget(lost),
+    log,
+  });
+  search.start();
+  return search;
+}
+
+async function serve(
+  plugin: DockerPlugin,
+  { socket }: PluginOptions,
+  variables: ListenVariables,
+  log: Logger,
+): Promise<Closable> {
+  const server = createPluginServer(plugin, log);
+  const fd = passedSocket(variables, process.pid);
+  await (fd === null ? listenOnPath(server, socket) : listenOnPassed(server, fd));
+  server.on("error", (err) => log.error({ err }, "Cannot take a connection"));
+  log.info({ socket: fd === null ? socket : `passed as descriptor ${fd}` }, "Ready");
+  return { close: () => closeServer(server, plugin) };
+}
+
+/** What is under way is answered first: Docker may not repeat it well. */
+async function closeServer(server: Server, plugin: DockerPlugin): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  await plugin.idle();
+  server.closeIdleConnections();
+  await closed;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

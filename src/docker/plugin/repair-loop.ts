@@ -1,0 +1,98 @@
+/** Keeps the bridges there: looks when the kernel tells of a change, and now and then without a cause. */
+import type { Logger } from "pino";
+import { openKernelEvents } from "../../kernel/kernel-events.ts";
+import type { KernelEvents } from "../../kernel/kernel-events.ts";
+import { MAX_INDEXES, MAX_NAMES } from "../../kernel/kernel-interest.ts";
+import type { DockerPlugin } from "./plugin.ts";
+
+/** Changes come in bursts, and whoever fights us gets one write in this time. */
+const PAUSE_MS = 250;
+/** A device that was taken off a bridge tells nobody. */
+const LOOK_EVERY_MS = 30_000;
+
+export class RepairLoop {
+  readonly #plugin: DockerPlugin;
+  readonly #log: Logger;
+  readonly #events: KernelEvents | null;
+  #timer: NodeJS.Timeout | null = null;
+  #isLooking = false;
+  #isDoubted = false;
+  #lastFailure = "";
+  #isClosed = false;
+
+  constructor(plugin: DockerPlugin, log: Logger) {
+    this.#plugin = plugin;
+    this.#log = log;
+    this.#events = this.#openEvents();
+  }
+
+  /** One look, and then others until the end. Failures are logged. */
+  async start(): Promise<void> {
+    await this.#look();
+  }
+
+  /** Something may not be as it was: look soon. */
+  doubt(): void {
+    this.#isDoubted = true;
+    if (!this.#isLooking) this.#lookIn(PAUSE_MS);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#events?.close();
+  }
+
+  #openEvents(): KernelEvents | null {
+    try {
+      return openKernelEvents({
+        onChange: ({ link, address, overflow }) => {
+          if (link || address || overflow) this.doubt();
+        },
+      });
+    } catch (err) {
+      this.#log.warn({ err }, "Cannot hear of changes in the kernel, repairs will come later");
+      return null;
+    }
+  }
+
+  /** A doubt that came during the look is of after it. */
+  #delayMs(): number {
+    return this.#isDoubted ? PAUSE_MS : LOOK_EVERY_MS;
+  }
+
+  #lookIn(delayMs: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (!this.#isClosed) this.#timer = setTimeout(() => void this.#look(), delayMs);
+  }
+
+  async #look(): Promise<void> {
+    this.#isLooking = true;
+    this.#isDoubted = false;
+    try {
+      const { commands, bridgeIndexes } = await this.#plugin.repair();
+      this.#watch(bridgeIndexes);
+      if (commands > 0) this.#log.warn({ commands }, "Bridges were not as they should be, repaired");
+      if (this.#lastFailure !== "") this.#log.info("Bridges are as they should be again");
+      this.#lastFailure = "";
+    } catch (err) {
+      const reason = err instanceof Error ? err.message : String(err);
+      if (reason !== this.#lastFailure) this.#log.error({ err }, "Cannot repair bridges, will retry");
+      this.#lastFailure = reason;
+    } finally {
+      this.#isLooking = false;
+      this.#lookIn(this.#delayMs());
+    }
+  }
+
+  #watch(indexes: readonly number[]): void {
+    if (this.#isClosed) return;
+    const names = [...this.#plugin.state.networks.values()].map(({ bridgeName }) => bridgeName);
+    this.#events?.watch({
+      names: names.slice(0, MAX_NAMES),
+      indexes: indexes.slice(0, MAX_INDEXES),
+      deviceIndex: null,
+      network: null,
+    });
+  }
+}

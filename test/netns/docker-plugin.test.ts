@@ -1,0 +1,327 @@
+/** The Docker plugin as a process in a namespace, with a test in the place of dockerd. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PluginHost } from "../support/docker-plugin.ts";
+import { eventually } from "../support/eventually.ts";
+import { DockerNetwork, hostNamespace, newId } from "../support/libnetwork.ts";
+import type { Container, HostNamespace } from "../support/libnetwork.ts";
+import { NetworkNamespace } from "../support/network-namespace.ts";
+
+const SUBNET = "10.244.7.0/24";
+const MTU = 1472;
+/** Of IPv4 and ICMP. */
+const PING_HEADERS = 28;
+const REPAIR_TIMEOUT_MS = 10_000;
+
+let place: NetworkNamespace;
+let host: HostNamespace;
+let plugin: PluginHost;
+let containers: Container[];
+
+beforeEach(async () => {
+  containers = [];
+  place = await NetworkNamespace.create();
+  host = hostNamespace(place);
+  plugin = await PluginHost.create(place);
+  await plugin.setLease(SUBNET, MTU);
+});
+afterEach(async () => {
+  await plugin[Symbol.asyncDispose]();
+  for (const { namespace } of containers) await namespace[Symbol.asyncDispose]();
+  await place[Symbol.asyncDispose]();
+});
+
+async function connect(network: DockerNetwork, ip?: string): Promise<Container> {
+  const container = await network.connect(ip);
+  containers.push(container);
+  return container;
+}
+
+async function disconnect(network: DockerNetwork, container: Container): Promise<void> {
+  containers = containers.filter((one) => one !== container);
+  await network.disconnect(container);
+}
+
+/** One packet of this size that may not be cut; throws when no answer comes. */
+async function ping(from: Container, target: string, bytes = 84): Promise<void> {
+  const args = ["-n", "-c", "1", "-W", "2", "-M", "do", "-s", `${bytes - PING_HEADERS}`, bareOf(target)];
+  await from.namespace.run("ping", args);
+}
+
+function bareOf(address: string): string {
+  return address.split("/")[0] ?? "";
+}
+
+/** Names of the host's devices but loopback, with what they hang on. */
+async function devices(): Promise<string[]> {
+  const links = JSON.parse(await host.ip(["-j", "link", "show"])) as { ifname: string; master?: string }[];
+  return links
+    .filter(({ ifname }) => ifname !== "lo")
+    .map(({ ifname, master }) => (master === undefined ? ifname : `${ifname} on ${master}`))
+    .sort();
+}
+
+async function mtuOf(namespace: NetworkNamespace, device: string): Promise<number | undefined> {
+  const links = JSON.parse(await namespace.run("ip", ["-j", "link", "show", "dev", device])) as {
+    mtu: number;
+  }[];
+  return links[0]?.mtu;
+}
+
+/** Two containers at once get three answers each: an address, an endpoint, a device. */
+const MAX_ANSWERS = 6;
+/** Containers that go on from round to round; older ones are stopped. */
+const MAX_STANDING = 6;
+
+/** Containers that come and go while the plugin is killed at another answer each time, and what Docker then believes. */
+class KillRounds {
+  given = 0;
+  unanswered = 0;
+  readonly givenTwice: string[] = [];
+  /** Ids of endpoints, in the order they came. */
+  readonly standing = new Set<string>();
+  readonly #plugin: PluginHost;
+  readonly #network: DockerNetwork;
+  /** What Docker was told and has not given back, by endpoint. */
+  readonly #addresses = new Map<string, string>();
+
+  constructor(plugin: PluginHost, network: DockerNetwork) {
+    this.#plugin = plugin;
+    this.#network = network;
+  }
+
+  /** Starts two containers, kills the plugin at this many answers, starts it again, and rolls back as Docker does. */
+  async run(answersBeforeKill: number): Promise<void> {
+    let answers = 0;
+    const heard = Promise.withResolvers<undefined>();
+    const onAnswer = (): void => {
+      if (++answers >= answersBeforeKill) heard.resolve(undefined);
+    };
+    if (answersBeforeKill === 0) heard.resolve(undefined);
+    const ids = [newId(), newId()];
+    const ends = Promise.allSettled(ids.map((id) => this.#startContainer(id, onAnswer)));
+    await heard.promise;
+    await this.#plugin.end("SIGKILL");
+    const results = await ends;
+    await this.#plugin.start();
+    for (const [i, id] of ids.entries()) {
+      if (results[i]?.status === "fulfilled") this.standing.add(id);
+      else await this.#stopContainer(id);
+    }
+    for (const id of [...this.standing].slice(0, -MAX_STANDING)) await this.#stopContainer(id);
+  }
+
+  async #startContainer(endpointId: string, onAnswer: () => void): Promise<void> {
+    const address = await this.#network.requestAddress().catch((err: unknown) => {
+      this.unanswered++;
+      throw err;
+    });
+    if ([...this.#addresses.values()].includes(address)) this.givenTwice.push(address);
+    this.#addresses.set(endpointId, address);
+    this.given++;
+    onAnswer();
+    await this.#network.createEndpoint(address, endpointId);
+    onAnswer();
+    await this.#network.join(endpointId);
+    onAnswer();
+  }
+
+  async #stopContainer(endpointId: string): Promise<void> {
+    this.standing.delete(endpointId);
+    await this.#plugin.ask("NetworkDriver.DeleteEndpoint", {
+      NetworkID: this.#network.id,
+      EndpointID: endpointId,
+    });
+    const address = this.#addresses.get(endpointId);
+    this.#addresses.delete(endpointId);
+    if (address !== undefined) await this.#network.releaseAddress(address);
+  }
+}
+
+describe("twill docker-plugin", () => {
+  it("connects containers to each other and the host with the lease's addresses and exact MTU, and leaves nothing", async () => {
+    await plugin.start();
+    const network = await DockerNetwork.create(plugin, host);
+    expect(network).toMatchObject({ pool: SUBNET, gateway: "10.244.7.1/24" });
+    const bridge = `tw-${network.id.slice(0, 12)}`;
+    const [a, b] = [await connect(network), await connect(network)];
+    expect([a.address, b.address]).toEqual(["10.244.7.2/24", "10.244.7.3/24"]);
+    const hostEnds = [a, b].map(({ endpointId }) => `twh${endpointId.slice(0, 12)} on ${bridge}`);
+    expect(await devices()).toEqual([bridge, ...hostEnds].sort());
+
+    await ping(a, b.address, MTU);
+    await ping(b, network.gateway);
+    await expect(ping(a, b.address, MTU + 1)).rejects.toThrow(/message too long|Message too long/);
+    expect([await mtuOf(a.namespace, "eth0"), await mtuOf(place, bridge)]).toEqual([MTU, MTU]);
+    expect(await mtuOf(place, hostEnds[0]?.split(" ")[0] ?? "")).toBe(MTU);
+    expect(await a.namespace.run("ip", ["route"])).toContain("10.244.0.0/16 via 10.244.7.1 dev eth0");
+    expect(await a.namespace.run("ip", ["route"])).not.toContain("default");
+
+    await disconnect(network, a);
+    await disconnect(network, b);
+    expect(await devices()).toEqual([bridge]);
+    await network.remove();
+    expect(await devices()).toEqual([]);
+    expect(await plugin.end("SIGTERM")).toBe(0);
+  });
+
+  it("gives the address that --ip names, with Docker's own IPAM too, and the default route with gateway=overlay", async () => {
+    await plugin.start();
+    const network = await DockerNetwork.create(plugin, host, {
+      subnet: SUBNET,
+      ipam: "default",
+      options: { bridge: "ov0", gateway: "overlay" },
+    });
+    const a = await connect(network, "10.244.7.200");
+    expect(await devices()).toEqual(["ov0", `twh${a.endpointId.slice(0, 12)} on ov0`]);
+    expect(await a.namespace.run("ip", ["route"])).toContain("default via 10.244.7.1 dev eth0");
+    await ping(a, network.gateway);
+    await expect(network.createEndpoint("10.244.7.200/24")).rejects.toThrow(
+      `Cannot connect the container: 10.244.7.200 is that of endpoint ${a.endpointId.slice(0, 12)}; choose another one, or leave --ip out`,
+    );
+    await network.remove();
+    expect(await devices()).toEqual([]);
+
+    const second = await DockerNetwork.create(plugin, host, { subnet: SUBNET });
+    expect(await second.requestAddress("10.244.7.77")).toBe("10.244.7.77/24");
+    await expect(second.requestAddress("10.244.7.77")).rejects.toThrow(
+      "Cannot give 10.244.7.77: a container has it already; choose another one, or leave --ip out",
+    );
+  });
+
+  it("says in one sentence, at once, why there is no network", async () => {
+    await plugin.setLease(null);
+    await plugin.start();
+    const startMs = performance.now();
+    await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
+      `Cannot use this host's subnet: there is no ${join(plugin.directory, "subnet.env")} yet; start twill agent and wait for its lease`,
+    );
+    expect(performance.now() - startMs).toBeLessThan(2000);
+
+    await plugin.setLease(SUBNET);
+    await host.ip(["link", "add", "docker0", "type", "bridge"]);
+    await host.ip(["address", "add", "10.244.7.1/24", "dev", "docker0"]);
+    await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
+      "Cannot make the network: device docker0 has 10.244.7.1 of this host's lease 10.244.7.0/24; take that away first (dockerd --bip, a CNI bridge, another network)",
+    );
+    await expect(DockerNetwork.create(plugin, host, { options: { bridge: "docker0" } })).rejects.toThrow(
+      "Cannot make the bridge docker0: a device of this name is there that is not this network's; remove it, or give another name with -o bridge=NAME",
+    );
+    await host.ip(["link", "del", "docker0"]);
+
+    const first = await DockerNetwork.create(plugin, host);
+    await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
+      `network ${first.id.slice(0, 12)} has this host's lease 10.244.7.0/24 already`,
+    );
+    await expect(
+      DockerNetwork.create(plugin, host, { subnet: "172.18.0.0/16", ipam: "default" }),
+    ).rejects.toThrow(
+      "Cannot make the network: its subnet 172.18.0.0/16 is not this host's lease 10.244.7.0/24; use: docker network create -d twill --ipam-driver twill NAME",
+    );
+    expect(await devices()).toEqual([`tw-${first.id.slice(0, 12)}`]);
+  });
+
+  it("never gives an address twice over 100 kills in the middle of requests", async () => {
+    await plugin.start();
+    const network = await DockerNetwork.create(plugin, host);
+    const seen = new KillRounds(plugin, network);
+    for (let round = 0; round < 100; round++) await seen.run(round % MAX_ANSWERS);
+    console.info(`${seen.given} addresses given, ${seen.unanswered} requests without an answer`);
+    expect(seen.given).toBeGreaterThan(100);
+    expect(seen.unanswered).toBeGreaterThan(20);
+    expect(seen.givenTwice).toEqual([]);
+    const known = [...seen.standing].map((id) => `twh${id.slice(0, 12)} on tw-${network.id.slice(0, 12)}`);
+    expect((await devices()).filter((name) => name.startsWith("twh"))).toEqual(known.sort());
+  }, 300_000);
+
+  it("makes a bridge again that somebody deletes, with its containers on it, and one that a restart did not find", async () => {
+    await plugin.start();
+    const network = await DockerNetwork.create(plugin, host);
+    const [a, b] = [await connect(network), await connect(network)];
+    const before = await devices();
+    const bridge = `tw-${network.id.slice(0, 12)}`;
+    for (const isRunning of [true, false]) {
+      if (!isRunning) await plugin.end("SIGKILL");
+      await host.ip(["link", "del", bridge]);
+      if (!isRunning) await plugin.start();
+      await eventually(async () => expect(await devices()).toEqual(before), { timeoutMs: REPAIR_TIMEOUT_MS });
+      await eventually(() => ping(a, b.address), { timeoutMs: REPAIR_TIMEOUT_MS });
+      await ping(b, network.gateway);
+      expect(await mtuOf(place, bridge)).toBe(MTU);
+    }
+    await disconnect(network, a);
+    await disconnect(network, b);
+    await network.remove();
+    expect(await devices()).toEqual([]);
+  });
+
+  it("collects at its start the devices of what is no more, and no others", async () => {
+    await plugin.start();
+    const network = await DockerNetwork.create(plugin, host);
+    await connect(network);
+    const kept = await devices();
+    const state = JSON.parse(await readFile(join(plugin.stateDir, "state.json"), "utf8")) as {
+      instanceId: string;
+    };
+    const lost = "f".repeat(64);
+    for (const [name, alias] of [
+      [`twh${lost.slice(0, 12)}`, `twill-docker:${state.instanceId}:endpoint:${lost}`],
+      ["twhother", `twill-docker:00000000:endpoint:${lost}`],
+      ["twhforeign", "somebody's"],
+    ] as const) {
+      await host.ip(["link", "add", name, "type", "veth", "peer", "name", `p${name.slice(3, 10)}`]);
+      await host.ip(["link", "set", name, "alias", alias]);
+    }
+    await plugin.end("SIGKILL");
+    await plugin.start();
+    const others = ["twhforeign", "twhother", "pforeign", "pother"];
+    expect(await devices()).toEqual([...kept, ...others].sort());
+  });
+
+  it("serves networks after a restart of dockerd with the agent down, and says so when the lease has moved", async () => {
+    await plugin.start();
+    const network = await DockerNetwork.create(plugin, host);
+    await plugin.end("SIGKILL");
+    await plugin.setLease(null);
+    await plugin.start();
+    await network.replay();
+    const a = await connect(network);
+    await ping(a, network.gateway);
+
+    await plugin.setLease("10.244.9.0/24");
+    const short = network.id.slice(0, 12);
+    const sentence = `Cannot use network ${short}: its subnet 10.244.7.0/24 is no more this host's, whose lease is 10.244.9.0/24 now; make it again: docker network rm ${short} && docker network create -d twill --ipam-driver twill NAME`;
+    await expect(network.replay()).rejects.toThrow(sentence);
+    await expect(network.requestAddress()).rejects.toThrow(sentence);
+    await expect(network.createEndpoint("10.244.7.9/24")).rejects.toThrow(sentence);
+    await disconnect(network, a);
+    await network.remove();
+    const moved = await DockerNetwork.create(plugin, host);
+    expect(moved.pool).toBe("10.244.9.0/24");
+  });
+
+  it("runs once for each state directory and socket, takes a dead one's socket, and refuses a state that it cannot read", async () => {
+    await plugin.start();
+    await using other = await PluginHost.create(place);
+    other.launch([`--state-dir=${plugin.stateDir}`]);
+    await eventually(() =>
+      expect(other.output).toContain(`process ${plugin.pid} holds ${plugin.stateDir}/lock`),
+    );
+    await other.end("SIGKILL");
+    other.launch([`--socket=${plugin.socket}`]);
+    await eventually(() =>
+      expect(other.output).toContain(`another process answers on ${plugin.socket}, give another --socket`),
+    );
+    await plugin.end("SIGKILL");
+    await plugin.start(); // the socket is still there
+    await plugin.end("SIGTERM");
+    await writeFile(join(plugin.stateDir, "state.json"), '{"format":1');
+    plugin.launch();
+    await eventually(() =>
+      expect(plugin.output).toContain(
+        "state.json: it is not JSON; remove the containers and networks of twill from Docker",
+      ),
+    );
+  });
+});

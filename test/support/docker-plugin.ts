@@ -1,0 +1,140 @@
+/** `twill docker-plugin` as a real process in a namespace, asked over its socket as Docker asks it. */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { formatSubnetFile } from "../../src/files/subnet-file.ts";
+import { eventually } from "./eventually.ts";
+import { prefixOf } from "./ipv4.ts";
+
+const PROGRAM = resolve(import.meta.dirname, "../../src/cli/main.mjs");
+const START_TIMEOUT_MS = 20_000;
+
+/** Anything that runs programs in a network namespace. */
+export interface Place {
+  /** The argument array that runs `argv` there, in one piece or after the program. */
+  command(argv: readonly string[]): readonly (string | readonly string[])[];
+}
+
+/** What an answer of the plugin is. */
+export interface PluginAnswer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** Sends one request and resolves with the answer, whatever it is. */
+export async function askPlugin(socketPath: string, path: string, text: string): Promise<PluginAnswer> {
+  return await new Promise<PluginAnswer>((done, fail) => {
+    const call = request({ socketPath, path, method: "POST" }, (response) => {
+      let answer = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => (answer += chunk));
+      response.on("error", fail).on("end", () => {
+        done({ status: response.statusCode ?? 0, body: JSON.parse(answer) as PluginAnswer["body"] });
+      });
+    });
+    call.on("error", fail).end(text);
+  });
+}
+
+/** The plugin's files, and the process that was started last. `await using` it. */
+export class PluginHost implements AsyncDisposable {
+  readonly directory: string;
+  readonly socket: string;
+  readonly stateDir: string;
+  readonly #place: Place;
+  readonly #subnetFile: string;
+  #child: ChildProcess | null = null;
+  #output = "";
+
+  private constructor(place: Place, directory: string, subnetFile: string | null) {
+    this.#place = place;
+    this.directory = directory;
+    this.socket = join(directory, "plugins", "twill.sock");
+    this.stateDir = join(directory, "state");
+    this.#subnetFile = subnetFile ?? join(directory, "subnet.env");
+  }
+
+  /** @param subnetFile an agent's; null: what {@link setLease} writes */
+  static async create(place: Place, subnetFile: string | null = null): Promise<PluginHost> {
+    return new PluginHost(place, await mkdtemp(join(tmpdir(), "twill-plugin-")), subnetFile);
+  }
+
+  /** Writes the subnet file as an agent with this lease; null: there is none. */
+  async setLease(subnet: string | null, overlayMtu = 1472): Promise<void> {
+    if (subnet === null) {
+      await rm(this.#subnetFile, { force: true });
+      return;
+    }
+    const network = prefixOf("10.244.0.0/16");
+    const content = { network, subnet: prefixOf(subnet), overlayMtu, ipMasq: false };
+    await writeFile(this.#subnetFile, formatSubnetFile(content));
+  }
+
+  /** Starts the process and waits until it answers. */
+  async start(flags: readonly string[] = []): Promise<void> {
+    this.launch(flags);
+    await this.waitReady();
+  }
+
+  /** Starts the process and waits for nothing. */
+  launch(flags: readonly string[] = []): void {
+    const argv = [
+      ...[process.execPath, PROGRAM, "docker-plugin", `--socket=${this.socket}`],
+      ...[`--state-dir=${this.stateDir}`, `--subnet-file=${this.#subnetFile}`],
+      ...["--docker-socket=", "--log-level=debug", ...flags],
+    ];
+    const [program = "", ...args] = this.#place.command(argv).flat();
+    this.#child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      stream?.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
+  }
+
+  async waitReady(): Promise<void> {
+    const child = this.#child;
+    await eventually(
+      async () => {
+        if (child?.exitCode !== null) throw new Error(`The plugin has ended: ${this.#output}`);
+        return (await this.ask("Plugin.Activate", {})) !== null;
+      },
+      { timeoutMs: START_TIMEOUT_MS },
+    );
+  }
+
+  /** What the process has printed, all runs together. */
+  get output(): string {
+    return this.#output;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? NaN;
+  }
+
+  /** The answer's members. @throws {Error} with the sentence, when there is one */
+  async ask(method: string, body: object): Promise<PluginAnswer["body"]> {
+    const answer = await askPlugin(this.socket, `/${method}`, JSON.stringify(body));
+    const sentence = answer.body.Err ?? answer.body.Error;
+    if (typeof sentence === "string") throw new Error(sentence);
+    return answer.body;
+  }
+
+  /** Ends the process; resolves with its exit code or the signal. */
+  async end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null> {
+    const child = this.#child;
+    if (child === null) return null;
+    this.#child = null;
+    if (child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, "exit");
+      child.kill(signal);
+      await exited;
+    }
+    return child.exitCode ?? child.signalCode;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end("SIGKILL");
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}

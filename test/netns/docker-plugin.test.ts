@@ -1,8 +1,10 @@
 /** The Docker plugin as a process in a namespace, with a test in the place of dockerd. */
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PluginHost } from "../support/docker-plugin.ts";
+import { OPTIMISED, buildCProgram } from "../support/build-c-program.ts";
+import { PluginHost, askPlugin } from "../support/docker-plugin.ts";
 import { eventually } from "../support/eventually.ts";
 import { DockerNetwork, hostNamespace, newId } from "../support/libnetwork.ts";
 import type { Container, HostNamespace } from "../support/libnetwork.ts";
@@ -241,7 +243,8 @@ describe("twill docker-plugin", () => {
     const [a, b] = [await connect(network), await connect(network)];
     const before = await devices();
     const bridge = `tw-${network.id.slice(0, 12)}`;
-    for (const isRunning of [true, false]) {
+    // Twice while it runs: the first may be found by a look that was due anyway.
+    for (const isRunning of [true, true, false]) {
       if (!isRunning) await plugin.end("SIGKILL");
       await host.ip(["link", "del", bridge]);
       if (!isRunning) await plugin.start();
@@ -299,6 +302,40 @@ describe("twill docker-plugin", () => {
     await network.remove();
     const moved = await DockerNetwork.create(plugin, host);
     expect(moved.pool).toBe("10.244.9.0/24");
+  });
+
+  it("answers on a socket that systemd holds for it, also what was asked before it ran", async () => {
+    const listener = join(import.meta.dirname, "../support/listen-and-exec.c");
+    await using program = await buildCProgram(listener, [], OPTIMISED);
+    const passed = join(plugin.directory, "passed.sock");
+    plugin.launch([], [program.path, passed]);
+    await eventually(() => existsSync(passed));
+    const answer = await askPlugin(passed, "/Plugin.Activate", ""); // refused, if the socket were not held
+    expect(answer.body).toEqual({ Implements: ["NetworkDriver", "IpamDriver"] });
+    expect(await plugin.end("SIGTERM")).toBe(0);
+    expect([existsSync(passed), existsSync(plugin.socket)]).toEqual([true, false]);
+  });
+
+  it("frees by hand the lease of a network that Docker has forgotten", async () => {
+    await plugin.start();
+    const lost = await DockerNetwork.create(plugin, host);
+    await lost.createEndpoint(await lost.requestAddress());
+    const short = lost.id.slice(0, 12);
+    await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
+      `twill docker-plugin --forget ${short})`,
+    );
+    expect(await plugin.run(["--forget", "beef"])).toEqual({
+      code: 2,
+      output: `twill: Cannot forget network "beef": no id begins so; known are: ${lost.id}\n`,
+    });
+    expect(await plugin.run(["--forget", short])).toEqual({ code: 0, output: `forgot network ${lost.id}\n` });
+    expect(await devices()).toEqual([]);
+    const network = await DockerNetwork.create(plugin, host);
+    expect(await network.requestAddress()).toBe("10.244.7.3/24"); // .2 was given last
+    await plugin.end("SIGKILL");
+    expect((await plugin.run(["--forget", network.id])).output).toContain(
+      `Cannot ask the plugin at ${plugin.socket}`,
+    );
   });
 
   it("runs once for each state directory and socket, takes a dead one's socket, and refuses a state that it cannot read", async () => {

@@ -79,9 +79,10 @@ export class PluginHost implements AsyncDisposable {
     await this.waitReady();
   }
 
-  /** Starts the process and waits for nothing. */
-  launch(flags: readonly string[] = []): void {
+  /** Starts the process, behind the words of `wrapper`, and waits for nothing. */
+  launch(flags: readonly string[] = [], wrapper: readonly string[] = []): void {
     const argv = [
+      ...wrapper,
       ...[process.execPath, PROGRAM, "docker-plugin", `--socket=${this.socket}`],
       ...[`--state-dir=${this.stateDir}`, `--subnet-file=${this.#subnetFile}`],
       ...["--docker-socket=", "--log-level=debug", ...flags],
@@ -92,12 +93,23 @@ export class PluginHost implements AsyncDisposable {
       stream?.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
   }
 
+  /** Runs `twill docker-plugin` with these flags to its end; resolves with what it prints. */
+  async run(flags: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
+    const files = [`--socket=${this.socket}`, `--state-dir=${this.stateDir}`];
+    const child = spawn(process.execPath, [PROGRAM, "docker-plugin", ...files, ...flags]);
+    let output = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+    const [code] = (await once(child, "close")) as [number | null];
+    return { code, output };
+  }
+
   async waitReady(): Promise<void> {
     const child = this.#child;
     await eventually(
       async () => {
         if (child?.exitCode !== null) throw new Error(`The plugin has ended: ${this.#output}`);
-        return (await this.ask("Plugin.Activate", {})) !== null;
+        await this.ask("Plugin.Activate", {});
       },
       { timeoutMs: START_TIMEOUT_MS },
     );

@@ -8,13 +8,14 @@ import {
   isTaken,
   isUsable,
   releaseAddress,
+  releaseAll,
   usableCount,
 } from "./state/addresses.ts";
 import { createCommand, movedError, secondNetworkError } from "./refusals.ts";
 import type { Circumstances, Outcome } from "./refusals.ts";
 import { hasMoved, requireLease } from "./state/host-lease.ts";
 import type { Pool } from "./state/plugin-state.ts";
-import { networkOn, poolIdOf, withEntry, withoutEntry } from "./state/plugin-state.ts";
+import { networkOn, poolIdOf, withEntry } from "./state/plugin-state.ts";
 
 /**
  * Gives the host's lease as pool. A pool on which there is a network is given again without a look at the lease: Docker asks
@@ -37,14 +38,15 @@ export function requestPool(circumstances: Circumstances, { pool }: RequestPoolR
   const answer = { PoolID: poolId, Pool: subnet.toString(), Data: {} };
   if (state.pools.has(poolId)) return { state, answer };
   const fresh: Pool = { subnet, gateway, held: new Map(), released: [] };
-  return { state: { ...state, pools: withEntry(state.pools, poolId, fresh) }, answer };
+  const used = [...state.pools].filter(([, one]) => networkOn(state, one.subnet) !== null); // not those of earlier leases
+  return { state: { ...state, pools: withEntry(new Map(used), poolId, fresh) }, answer };
 }
 
-/** Forgets the pool and all that was given of it, unless a network is still on it: then another one could not be made. */
+/** Frees all that was given of the pool, unless a network is on it: then it is the release of a second one, that was refused. */
 export function releasePool({ state }: Circumstances, { poolId }: PoolRequest): Outcome {
   const pool = state.pools.get(poolId);
-  if (pool === undefined || networkOn(state, pool.subnet) !== null) return { state, answer: {} };
-  return { state: { ...state, pools: withoutEntry(state.pools, poolId) }, answer: {} };
+  const isFree = pool !== undefined && networkOn(state, pool.subnet) === null;
+  return { state: isFree ? releaseAll(state, pool) : state, answer: {} };
 }
 
 /** @throws {OverlayError} `ERR_REQUEST_REFUSED` */

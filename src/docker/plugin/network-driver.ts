@@ -12,9 +12,10 @@ import type {
 import { refused } from "./protocol/request-fields.ts";
 import { createCommand, movedError, recreateCommand, secondNetworkError } from "./refusals.ts";
 import type { Circumstances, Outcome } from "./refusals.ts";
+import { releaseAll } from "./state/addresses.ts";
 import { hasMoved, requireLease } from "./state/host-lease.ts";
 import type { Endpoint, Network, PluginState } from "./state/plugin-state.ts";
-import { networkOn, shortId, withEntry, withoutEntry } from "./state/plugin-state.ts";
+import { networkOn, poolIdOf, shortId, withEntry, withoutEntry } from "./state/plugin-state.ts";
 
 /** Start of the addresses that Docker gives to devices too: locally administered, then the IPv4 address. */
 const MAC_START = 0x0242 * 2 ** 32;
@@ -47,11 +48,17 @@ export function createNetwork(circumstances: Circumstances, request: CreateNetwo
   return { id: networkId, lease, bridgeName, gatewayMode, isInternal };
 }
 
-/** The state without a network and all that is in it; one that is unknown is gone already. */
+/**
+ * The state without a network and all that is in it; one that is unknown is gone already. Its addresses are free then:
+ * some versions of Docker release the pool before the network, and others after it.
+ */
 export function deleteNetwork(state: PluginState, { networkId }: NetworkRequest): PluginState {
-  if (!state.networks.has(networkId)) return state;
+  const network = state.networks.get(networkId);
+  if (network === undefined) return state;
   const endpoints = new Map([...state.endpoints].filter(([, one]) => one.networkId !== networkId));
-  return { ...state, endpoints, networks: withoutEntry(state.networks, networkId) };
+  const without = { ...state, endpoints, networks: withoutEntry(state.networks, networkId) };
+  const pool = without.pools.get(poolIdOf(network.lease.subnet));
+  return pool === undefined ? without : releaseAll(without, pool);
 }
 
 /** @throws {OverlayError} `ERR_REQUEST_REFUSED` */

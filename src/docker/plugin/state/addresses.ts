@@ -47,6 +47,12 @@ export function releaseAddress(state: PluginState, pool: Pool, { value }: Ipv4Ad
   return withPool(state, { ...pool, held: withoutEntry(pool.held, value), released });
 }
 
+/** The state in which all addresses of the pool are free; the order of their releases outlasts the network. */
+export function releaseAll(state: PluginState, pool: Pool): PluginState {
+  if (pool.held.size === 0) return state;
+  return withPool(state, { ...pool, held: new Map(), released: [...pool.released, ...pool.held.keys()] });
+}
+
 function withPool(state: PluginState, pool: Pool): PluginState {
   return { ...state, pools: withEntry(state.pools, poolIdOf(pool.subnet), pool) };
 }

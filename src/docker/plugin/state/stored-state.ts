@@ -75,7 +75,7 @@ function decodeEndpoint(value: unknown): Endpoint {
     id: name("an endpoint's id", endpoint.id),
     networkId: name("networkId", endpoint.networkId),
     address: address("an endpoint's address", endpoint.address),
-    mac: MacAddress.parse(String(endpoint.mac)) ?? fail("mac", endpoint.mac),
+    mac: MacAddress.parse(textOf(endpoint.mac)) ?? fail("mac", endpoint.mac),
   };
 }
 
@@ -135,12 +135,17 @@ function mode(value: unknown): GatewayMode {
   return value === "docker" || value === "overlay" ? value : fail("gatewayMode", value);
 }
 
+/** Empty, which nothing reads, when it is none. */
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
 function address(what: string, value: unknown): Ipv4Address {
-  return Ipv4Address.parse(String(value)) ?? fail(what, value);
+  return Ipv4Address.parse(textOf(value)) ?? fail(what, value);
 }
 
 function prefix(what: string, value: unknown): Ipv4Prefix {
-  return Ipv4Prefix.parse(String(value)) ?? fail(what, value);
+  return Ipv4Prefix.parse(textOf(value)) ?? fail(what, value);
 }
 
 /** @throws {TypeError} when two have one key */

@@ -1,0 +1,97 @@
+/** dockerd and the agent share a host's firewall: what becomes of the overlay when dockerd starts and starts anew. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { EngineContainer } from "../support/docker/engine-container.ts";
+import { EngineLab, bridgeFlags } from "../support/docker/engine-lab.ts";
+import type { EngineHost } from "../support/docker/engine-lab.ts";
+import { describeOnEngines } from "../support/docker/engine-machine.ts";
+import { eventually } from "../support/eventually.ts";
+import type { LabHost } from "../support/lab.ts";
+import { probed, showProbe } from "../support/pod-probe.ts";
+
+/** From dockerd's first answer: by then it has written its rules. */
+const RULES_BAR_MS = 2_000;
+
+/** Of a rule in one of Docker's chains, which goes when dockerd writes them anew. */
+const STALE = ["-m", "comment", "--comment", "stale"];
+
+/** The rules that the agent made, as they stand: its chains with their jumps, and its guard. */
+async function agentRules(host: LabHost): Promise<string[]> {
+  const saved = (await host.execChecked(["iptables-save"])).split("\n");
+  const guard = await host.execChecked(["nft", "list", "table", "ip", "twill-10.244.0.0-16"]);
+  const lines = [...saved.filter((line) => line.includes("FLANNEL")), ...guard.split("\n")];
+  return lines.map((line) => line.replaceAll(/\[[0-9]+:[0-9]+\]|packets [0-9]+ bytes [0-9]+/g, ""));
+}
+
+/** Resolves with the time from now until the agent's rules are these again. */
+async function msUntilRules(host: LabHost, rules: readonly string[]): Promise<number> {
+  const startMs = performance.now();
+  await eventually(async () => expect(await agentRules(host)).toEqual(rules), { timeoutMs: RULES_BAR_MS });
+  return performance.now() - startMs;
+}
+
+/** As many scripts do: Docker's rules are gone until dockerd restarts, and the policy DROP stays. */
+async function flushFirewall(host: LabHost): Promise<void> {
+  for (const table of ["filter", "nat"]) await host.execChecked(["iptables", "-t", table, "-F"]);
+}
+
+describeOnEngines("the overlay under a dockerd that turned forwarding on", () => {
+  let lab: EngineLab | undefined;
+  let first: EngineHost;
+  let pair: readonly [EngineContainer, EngineContainer];
+  beforeAll(async () => {
+    lab = await EngineLab.create({
+      // As a machine without Docker is: dockerd then turns forwarding on itself, and drops what nobody accepts.
+      prepare: (host) => host.namespace.sysctl(["net.ipv4.ip_forward=0"]),
+      // Without live-restore dockerd takes its containers with it.
+      engineFlags: (file) => [...bridgeFlags(file), "--live-restore"],
+    });
+    const [a, b] = lab.hosts;
+    first = a;
+    pair = [await a.engine.run("c1"), await b.engine.run("c2")];
+  });
+  afterAll(async () => {
+    await lab?.[Symbol.asyncDispose]();
+  });
+
+  it("passes the policy DROP of FORWARD", async () => {
+    expect(await first.host.execChecked(["iptables", "-S", "FORWARD"])).toMatch(/^-P FORWARD DROP\n/);
+    const [a, b] = pair;
+    expect(await a.ping(b.address, { count: 100 })).toMatchObject({ sent: 100, lost: 0 });
+    expect(await b.ping(a.address, { count: 100 })).toMatchObject({ sent: 100, lost: 0 });
+  });
+
+  it.each(["SIGTERM", "SIGKILL"] as const)(
+    "loses no packet while dockerd ends by %s and starts",
+    async (signal) => {
+      const { host, engine } = first;
+      const rules = await agentRules(host);
+      await host.execChecked(["iptables", "-A", "DOCKER", ...STALE, "-j", "RETURN"]);
+      const counts = await probed(pair, async () => {
+        await engine.stopDaemon(signal);
+        await engine.startDaemon();
+        const ms = await msUntilRules(host, rules);
+        console.info(
+          `${signal}: the agent's rules are whole ${ms.toFixed(0)} ms after dockerd's first answer`,
+        );
+      });
+      console.info(`dockerd restarted after ${signal}: ${showProbe(counts)}`);
+      expect(counts.map(({ lost }) => lost)).toEqual([0, 0]);
+      expect(await host.execChecked(["iptables-save"])).not.toContain("stale"); // dockerd did write its chains anew
+    },
+  );
+
+  it("has its rules back within 2 s of a flush of all rules, and keeps them through a restart of dockerd", async () => {
+    const { host, engine } = first;
+    const rules = await agentRules(host);
+    const counts = await probed(pair, async () => {
+      await flushFirewall(host);
+      const ms = await msUntilRules(host, rules);
+      await engine.stopDaemon();
+      await engine.startDaemon();
+      const againMs = await msUntilRules(host, rules);
+      console.info(`rules back ${ms.toFixed(0)} ms after the flush, ${againMs.toFixed(0)} ms after dockerd`);
+    });
+    console.info(`flush and restart of dockerd: ${showProbe(counts)}`);
+    for (const { longestGapMs } of counts) expect(longestGapMs).toBeLessThan(RULES_BAR_MS);
+  });
+});

@@ -1,0 +1,92 @@
+/** A container of an engine, which tests use like a lab's pod: programs of the machine run in its network namespace. */
+import { OverlayError } from "../../../src/net/overlay-error.ts";
+import { LabPod } from "../../../src/lab/host/lab-pod.ts";
+import { Namespace } from "../../../src/lab/machine/namespace.ts";
+import { TOKEN_VARIABLE } from "../../../src/lab/record/lab-record.ts";
+import { BUSYBOX_IMAGE } from "./busybox-image.ts";
+import type { DockerEngine } from "./docker-engine.ts";
+
+/** How to start a container. */
+export interface ContainerOptions {
+  /** Default: the engine's own bridge. */
+  readonly network?: string;
+  /** Further flags of `docker run`. */
+  readonly flags?: readonly string[];
+  readonly image?: string;
+  /** Default: what the image says. */
+  readonly command?: readonly string[];
+}
+
+/** The part of `docker inspect` that a test asks for. */
+interface Inspected {
+  readonly Id: string;
+  readonly State: { readonly Pid: number };
+  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> };
+}
+
+/** A network namespace without a name, known by a process in it. */
+class NamespaceOfProcess extends Namespace {
+  readonly #pid: number;
+
+  constructor(name: string, token: string, pid: number) {
+    super(name, token);
+    this.#pid = pid;
+  }
+
+  override command(argv: readonly string[]): string[] {
+    return ["nsenter", `--net=/proc/${this.#pid}/ns/net`, "--", ...argv];
+  }
+
+  override async ip(lines: readonly string[], signal?: AbortSignal): Promise<void> {
+    await this.execChecked(["ip", "-batch", "-"], { stdin: `${lines.join("\n")}\n`, signal });
+  }
+}
+
+export class EngineContainer extends LabPod {
+  readonly id: string;
+  /** First process of the container, as the machine numbers it. */
+  readonly pid: number;
+  readonly #engine: DockerEngine;
+
+  private constructor(engine: DockerEngine, host: Namespace, name: string, inspected: Inspected) {
+    const { Id, State, NetworkSettings } = inspected;
+    const token = host.environment[TOKEN_VARIABLE] ?? "";
+    const [address = ""] = Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress);
+    super(name, new NamespaceOfProcess(`${host.name}-${name}`, token, State.Pid), address);
+    this.id = Id;
+    this.pid = State.Pid;
+    this.#engine = engine;
+  }
+
+  /** For {@link DockerEngine.run}. */
+  static async run(
+    engine: DockerEngine,
+    host: Namespace,
+    name: string,
+    options: ContainerOptions,
+  ): Promise<EngineContainer> {
+    const network = options.network === undefined ? [] : ["--network", options.network];
+    const run = ["run", "--detach", "--name", name, ...network, ...(options.flags ?? [])];
+    await engine.docker([...run, options.image ?? BUSYBOX_IMAGE, ...(options.command ?? [])]);
+    return await EngineContainer.find(engine, host, name);
+  }
+
+  /** The running container of this name. @throws {OverlayError} `ERR_LAB_FAILED` */
+  static async find(engine: DockerEngine, host: Namespace, name: string): Promise<EngineContainer> {
+    const [inspected] = JSON.parse(await engine.docker(["inspect", "--type=container", name])) as Inspected[];
+    if (inspected === undefined || inspected.State.Pid === 0) {
+      throw new OverlayError("ERR_LAB_FAILED", `Cannot use container ${name}: it does not run`);
+    }
+    return new EngineContainer(engine, host, name, inspected);
+  }
+
+  /** Runs a program of the container's own in it; resolves with its output. @throws {OverlayError} `ERR_LAB_FAILED` */
+  async dockerExec(argv: readonly string[]): Promise<string> {
+    return await this.#engine.docker(["exec", this.name, ...argv]);
+  }
+
+  /** What the container has printed on its standard output. */
+  async logs(): Promise<string> {
+    return await this.#engine.docker(["logs", this.name]);
+  }
+}

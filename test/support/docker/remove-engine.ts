@@ -1,0 +1,89 @@
+/** Taking an engine down, whatever is left of it: of one that runs, of one whose test was killed. */
+import { readFileSync, readdirSync } from "node:fs";
+import { readdir, rm, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { hasErrorCode } from "../../../src/files/file-error.ts";
+import { waitGone } from "../../../src/lab/machine/lab-process.ts";
+import {
+  identifyProcess,
+  isRunning,
+  processesWithVariable,
+  signalProcess,
+} from "../../../src/lab/machine/process-identity.ts";
+import type { ProcessIdentity } from "../../../src/lab/machine/process-identity.ts";
+import { eventually } from "../eventually.ts";
+import { ENGINES_DIRECTORY, ENGINE_VARIABLE, cgroupParent, engineDirectory, makerOf } from "./engine-name.ts";
+
+const CGROUPS = "/sys/fs/cgroup";
+
+/**
+ * Kills an engine and its containers and removes its files and cgroups. Mounts need no removal: all of them are in mount
+ * namespaces that go with their last process. What is gone already is no error.
+ */
+export async function removeEngine(name: string): Promise<void> {
+  // One may start another while we look: look until nobody is left.
+  for (let found = processesOf(name); found.length > 0; found = processesOf(name)) {
+    for (const identity of found) signalProcess(identity, "SIGKILL");
+    await waitGone(found);
+  }
+  for (const hierarchy of await cgroupHierarchies()) {
+    // The kernel frees a dead process's place in its cgroup a moment after its end.
+    await eventually(() => removeCgroup(join(hierarchy, cgroupParent(name))));
+  }
+  await rm(engineDirectory(name), { recursive: true, force: true });
+  await rmdir(ENGINES_DIRECTORY).catch((err: unknown) => {
+    if (!hasErrorCode(err, "ENOTEMPTY") && !hasErrorCode(err, "ENOENT")) throw err;
+  });
+}
+
+/** Removes engines whose makers are dead; resolves with their names. */
+export async function sweepEngines(): Promise<string[]> {
+  const left = (await entriesOf(ENGINES_DIRECTORY)).filter((name) => {
+    const maker = makerOf(name);
+    return maker !== null && !isRunning(maker);
+  });
+  for (const name of left) await removeEngine(name);
+  return left;
+}
+
+/** The daemons carry the engine's mark; what runs in a container has its own environment and lies in the engine's cgroups. */
+function processesOf(name: string): ProcessIdentity[] {
+  const daemons = processesWithVariable(`${ENGINE_VARIABLE}=${name}`);
+  const contained = readdirSync("/proc")
+    .filter((entry) => /^[1-9][0-9]*$/.test(entry) && isInCgroup(entry, `${cgroupParent(name)}/`))
+    .map((entry) => identifyProcess(Number(entry)))
+    .filter((identity) => identity !== null);
+  return [...daemons, ...contained].filter(isRunning);
+}
+
+function isInCgroup(pid: string, parent: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`:${parent}`);
+  } catch {
+    return false; // gone
+  }
+}
+
+/** Where cgroups lie: one tree for each controller (version 1), or one for all. */
+async function cgroupHierarchies(): Promise<string[]> {
+  return [CGROUPS, ...(await directoriesIn(CGROUPS))];
+}
+
+async function removeCgroup(path: string): Promise<void> {
+  for (const child of await directoriesIn(path)) await removeCgroup(child);
+  await rmdir(path).catch((err: unknown) => {
+    if (!hasErrorCode(err, "ENOENT")) throw err;
+  });
+}
+
+async function directoriesIn(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(path, entry.name));
+}
+
+async function entriesOf(path: string): Promise<string[]> {
+  return await readdir(path).catch((err: unknown) => {
+    if (hasErrorCode(err, "ENOENT")) return [];
+    throw err;
+  });
+}

@@ -73,9 +73,9 @@ export class DockerEngine implements AsyncDisposable {
     }
   }
 
-  /** Value of DOCKER_HOST for clients. */
-  get host(): string {
-    return `unix://${this.socket}`;
+  /** Variables for Docker's clients: which engine, and nothing of what the user has configured. */
+  get clientEnvironment(): Record<string, string> {
+    return { DOCKER_HOST: `unix://${this.socket}`, DOCKER_CONFIG: this.#path("client") };
   }
 
   /** Starts dockerd on what is there and waits until it answers. @throws {OverlayError} `ERR_LAB_FAILED` */
@@ -120,8 +120,10 @@ export class DockerEngine implements AsyncDisposable {
 
   /** Runs `docker` with this engine; resolves with what it printed. @throws {OverlayError} `ERR_LAB_FAILED` when it fails */
   async docker(args: readonly string[], options: RunOptions = {}): Promise<string> {
-    const env = { ...options.env, DOCKER_HOST: this.host, DOCKER_CONFIG: this.#path("client") };
-    return await runChecked(["docker", ...args], { ...options, env });
+    return await runChecked(["docker", ...args], {
+      ...options,
+      env: { ...options.env, ...this.clientEnvironment },
+    });
   }
 
   /** Reads an image that `docker save` wrote. */

@@ -1,10 +1,11 @@
 /** A container of an engine, which tests use like a lab's pod: programs of the machine run in its network namespace. */
 import { OverlayError } from "../../../src/net/overlay-error.ts";
 import { LabPod } from "../../../src/lab/host/lab-pod.ts";
-import { Namespace } from "../../../src/lab/machine/namespace.ts";
+import type { Namespace } from "../../../src/lab/machine/namespace.ts";
 import { TOKEN_VARIABLE } from "../../../src/lab/record/lab-record.ts";
 import { BUSYBOX_IMAGE } from "./busybox-image.ts";
 import type { DockerEngine } from "./docker-engine.ts";
+import { NamespaceOfProcess } from "./namespace-of-process.ts";
 
 /** How to start a container. */
 export interface ContainerOptions {
@@ -22,24 +23,6 @@ interface Inspected {
   readonly Id: string;
   readonly State: { readonly Pid: number };
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> };
-}
-
-/** A network namespace without a name, known by a process in it. */
-class NamespaceOfProcess extends Namespace {
-  readonly #pid: number;
-
-  constructor(name: string, token: string, pid: number) {
-    super(name, token);
-    this.#pid = pid;
-  }
-
-  override command(argv: readonly string[]): string[] {
-    return ["nsenter", `--net=/proc/${this.#pid}/ns/net`, "--", ...argv];
-  }
-
-  override async ip(lines: readonly string[], signal?: AbortSignal): Promise<void> {
-    await this.execChecked(["ip", "-batch", "-"], { stdin: `${lines.join("\n")}\n`, signal });
-  }
 }
 
 export class EngineContainer extends LabPod {

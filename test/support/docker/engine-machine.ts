@@ -8,6 +8,7 @@ const ENGINE_TOOLS: ReadonlyMap<string, string> = new Map([
   ["docker", "docker.io"],
   ["busybox", "busybox-static"],
   ["tar", "tar"],
+  ["slirp4netns", "slirp4netns"],
 ]);
 
 /** Says at once everything that keeps an engine from running here. @throws {OverlayError} `ERR_LAB_FAILED` */

@@ -4,9 +4,9 @@ import { eventually } from "../../../src/lab/eventually.ts";
 import { LabProcess } from "../../../src/lab/machine/lab-process.ts";
 import type { LabProcessOptions } from "../../../src/lab/machine/lab-process.ts";
 import { OverlayError } from "../../../src/net/overlay-error.ts";
+import { KEEP, isKeeper } from "./keeper.ts";
 
-const KEEPER = "sleep";
-const MOUNT_AND_KEEP = `mount --no-mtab --bind "$1" /run; exec ${KEEPER} infinity`;
+const MOUNT_AND_KEEP = `mount --no-mtab --bind "$1" /run; exec ${KEEP.join(" ")}`;
 const MOUNT_TIMEOUT_MS = 10_000;
 
 /** Stays, with all that is mounted in it, while its keeper lives or another process in it. */
@@ -21,7 +21,7 @@ export class OwnRun {
   static async make(run: string, start: Omit<LabProcessOptions, "argv">): Promise<OwnRun> {
     const argv = ["unshare", "--mount", "--", "sh", "-ec", MOUNT_AND_KEEP, "sh", run];
     const keeper = await LabProcess.start({ ...start, argv });
-    await eventually(() => Promise.resolve(commandOf(keeper.pid) === KEEPER), {
+    await eventually(() => Promise.resolve(isKeeper(keeper.pid)), {
       what: `mount ${run}`,
       timeoutMs: MOUNT_TIMEOUT_MS,
       giveUp: () => (keeper.isRunning ? null : cannotMount(run, start.logFile)),
@@ -33,10 +33,6 @@ export class OwnRun {
   command(argv: readonly string[]): string[] {
     return ["nsenter", `--mount=/proc/${this.#keeper.pid}/ns/mnt`, "--", ...argv];
   }
-}
-
-function commandOf(pid: number): string {
-  return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
 }
 
 function cannotMount(run: string, logFile: string): OverlayError {

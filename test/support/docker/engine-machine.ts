@@ -9,6 +9,7 @@ const ENGINE_TOOLS: ReadonlyMap<string, string> = new Map([
   ["busybox", "busybox-static"],
   ["tar", "tar"],
   ["slirp4netns", "slirp4netns"],
+  ["debootstrap", "debootstrap"],
 ]);
 
 /** Says at once everything that keeps an engine from running here. @throws {OverlayError} `ERR_LAB_FAILED` */

@@ -1,0 +1,111 @@
+/** The image: built from the checkout, an agent with the capabilities that its page promises, pods of two hosts. */
+import { join } from "node:path";
+import { GenericContainer, Network, Wait } from "testcontainers";
+import type { StartedNetwork, StartedTestContainer } from "testcontainers";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { addBaseImages } from "../support/docker/base-images.ts";
+import type { BaseImages } from "../support/docker/base-images.ts";
+import type { DockerEngine } from "../support/docker/docker-engine.ts";
+import { describeOnEngines } from "../support/docker/engine-machine.ts";
+import { startOutsideEngine } from "../support/docker/outside-engine.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const IMAGE = "twill-test/twill:latest";
+const MAX_IMAGE_BYTES = 350e6;
+const CONFIG = '{"Network":"10.244.0.0/16"}';
+const BUILD_TIMEOUT_MS = 600_000;
+const PINGS = 20;
+
+/** A container that opens a TUN device and forwards; testcontainers has no words for devices and sysctls. */
+class HostContainer extends GenericContainer {
+  withTun(): this {
+    const device = { PathOnHost: "/dev/net/tun", PathInContainer: "/dev/net/tun", CgroupPermissions: "rwm" };
+    this.hostConfig.Devices = [device];
+    this.hostConfig.Sysctls = { "net.ipv4.ip_forward": "1" };
+    return this;
+  }
+}
+
+/** testcontainers reads these when it is first used. Ryuk, which would clean up, is an image of a registry; the engine goes anyway. */
+function useEngine(engine: DockerEngine): void {
+  process.env.DOCKER_HOST = `unix://${engine.socket}`;
+  process.env.TESTCONTAINERS_RYUK_DISABLED = "true";
+}
+
+async function startEtcd(image: string, network: StartedNetwork): Promise<void> {
+  const etcd = await new GenericContainer(image)
+    .withNetwork(network)
+    .withNetworkAliases("etcd")
+    .withCommand([
+      "etcd",
+      "--listen-client-urls=http://0.0.0.0:2379",
+      "--advertise-client-urls=http://etcd:2379",
+    ])
+    .withWaitStrategy(Wait.forSuccessfulCommand("etcdctl endpoint health"))
+    .start();
+  await run(etcd, ["etcdctl", "put", "/coreos.com/network/config", CONFIG]);
+}
+
+/** Resolves when the image's own health check is content. */
+async function startHost(network: StartedNetwork, capabilities: string[]): Promise<StartedTestContainer> {
+  return await new HostContainer(IMAGE)
+    .withTun()
+    .withAddedCapabilities(...capabilities)
+    .withNetwork(network)
+    .withEnvironment({ FLANNELD_ETCD_ENDPOINTS: "http://etcd:2379", FLANNELD_IP_MASQ: "true" })
+    .withWaitStrategy(Wait.forHealthCheck())
+    .start();
+}
+
+/** Runs a command in a container that must succeed; resolves with what it printed. */
+async function run(container: StartedTestContainer, argv: string[]): Promise<string> {
+  const { exitCode, output } = await container.exec(argv);
+  expect(exitCode, `${argv.join(" ")}: ${output}`).toBe(0);
+  return output.trim();
+}
+
+describeOnEngines("the image", () => {
+  let engine: DockerEngine | undefined;
+  let images: BaseImages;
+  let network: StartedNetwork;
+  beforeAll(async () => {
+    engine = await startOutsideEngine();
+    useEngine(engine);
+    images = await addBaseImages(engine);
+    await GenericContainer.fromDockerfile(ROOT).withBuildArgs({ BASE: images.base }).build(IMAGE);
+    network = await new Network().start();
+    await startEtcd(images.etcd, network);
+  }, BUILD_TIMEOUT_MS);
+  afterAll(async () => {
+    await engine?.[Symbol.asyncDispose]();
+  });
+
+  it("has at most 350 MB", async () => {
+    const bytes = Number(await engine?.docker(["image", "inspect", "--format={{.Size}}", IMAGE]));
+    console.info(`image: ${(bytes / 1e6).toFixed(0)} MB`);
+    expect(bytes).toBeLessThanOrEqual(MAX_IMAGE_BYTES);
+  });
+
+  it("runs an agent with NET_ADMIN and /dev/net/tun alone, and its health is the agent's", async () => {
+    const host = await startHost(network, ["NET_ADMIN"]);
+    expect(await run(host, ["twill", "status"])).toMatch(/^ready +yes/m);
+    await host.stop();
+  });
+
+  it("carries pods of two hosts: no ping of 20 is lost, and a server sees who asks", async () => {
+    const capabilities = ["NET_ADMIN", "SYS_ADMIN"]; // `twill pod` makes network namespaces
+    const hosts = await Promise.all([startHost(network, capabilities), startHost(network, capabilities)]);
+    for (const host of hosts) await run(host, ["twill", "pod", "run", "web"]);
+    const [first, second] = await Promise.all(hosts.map((host) => run(host, ["twill", "pod", "ip", "web"])));
+    for (const [host, own, other] of [
+      [hosts[0], first, second],
+      [hosts[1], second, first],
+    ] as const) {
+      const inPod = ["twill", "pod", "exec", "web", "--"];
+      const pings = await run(host, [...inPod, "ping", "-c", `${PINGS}`, "-i", "0.05", other ?? ""]);
+      expect(pings).toContain(`${PINGS} received, 0% packet loss`);
+      const fetched = `fetch("http://${other ?? ""}:8080/").then(async (r) => console.log(await r.text()))`;
+      expect(await run(host, [...inPod, "node", "-e", fetched])).toContain(own);
+    }
+  });
+});

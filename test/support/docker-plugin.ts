@@ -49,17 +49,24 @@ export class PluginHost implements AsyncDisposable {
   #child: ChildProcess | null = null;
   #output = "";
 
-  private constructor(place: Place, directory: string, subnetFile: string | null) {
+  private constructor(place: Place, directory: string, subnetFile: string | null, socket: string | null) {
     this.#place = place;
     this.directory = directory;
-    this.socket = join(directory, "plugins", "twill.sock");
+    this.socket = socket ?? join(directory, "plugins", "twill.sock");
     this.stateDir = join(directory, "state");
     this.#subnetFile = subnetFile ?? join(directory, "subnet.env");
   }
 
-  /** @param subnetFile an agent's; null: what {@link setLease} writes */
-  static async create(place: Place, subnetFile: string | null = null): Promise<PluginHost> {
-    return new PluginHost(place, await mkdtemp(join(tmpdir(), "twill-plugin-")), subnetFile);
+  /**
+   * @param subnetFile an agent's; null: what {@link setLease} writes
+   * @param socket where an engine looks for it; null: in a directory of its own
+   */
+  static async create(
+    place: Place,
+    subnetFile: string | null = null,
+    socket: string | null = null,
+  ): Promise<PluginHost> {
+    return new PluginHost(place, await mkdtemp(join(tmpdir(), "twill-plugin-")), subnetFile, socket);
   }
 
   /** Writes the subnet file as an agent with this lease; null: there is none. */

@@ -1,0 +1,114 @@
+/** Networks of Docker's own `docker network create -d twill`, made by two engines on two hosts. */
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { PluginHost } from "../support/docker-plugin.ts";
+import { WEB_DIRECTORY, WEB_PORT } from "../support/docker/busybox-image.ts";
+import { itCarriesContainers } from "../support/docker/container-traffic.ts";
+import { EngineLab } from "../support/docker/engine-lab.ts";
+import type { EngineHost } from "../support/docker/engine-lab.ts";
+import { describeOnEngines } from "../support/docker/engine-machine.ts";
+
+const NETWORK = "overlay";
+const CREATE = ["network", "create", "--driver=twill", "--ipam-driver=twill"];
+const PUBLISHED_PORT = 18_080;
+const ROUNDS = 10;
+
+/** Starts the plugin of a host where its engine looks for it; it ends with the suite. */
+async function startPlugin({ host, engine }: EngineHost): Promise<PluginHost> {
+  const socket = join(engine.pluginDirectory, "twill.sock");
+  const plugin = await PluginHost.create(host.namespace, host.files.subnetFile, socket);
+  await plugin.start([`--docker-socket=${engine.socket}`]);
+  return plugin;
+}
+
+describeOnEngines("docker network create -d twill", () => {
+  describe("on two hosts", () => {
+    const plugins: PluginHost[] = [];
+    afterAll(async () => {
+      for (const plugin of plugins) await plugin[Symbol.asyncDispose]();
+    });
+
+    itCarriesContainers({
+      engineFlags: () => [],
+      run: async (host, name) => {
+        plugins.push(await startPlugin(host));
+        await host.engine.docker([...CREATE, NETWORK]);
+        return await host.engine.run(name, { network: NETWORK });
+      },
+    });
+  });
+
+  describe("and its containers", () => {
+    let lab: EngineLab | undefined;
+    let plugin: PluginHost, pluginThere: PluginHost;
+    let here: EngineHost, there: EngineHost;
+
+    beforeAll(async () => {
+      lab = await EngineLab.create({ engineFlags: () => [] });
+      [here, there] = lab.hosts;
+      [plugin, pluginThere] = [await startPlugin(here), await startPlugin(there)];
+      for (const { engine } of lab.hosts) await engine.docker([...CREATE, NETWORK]);
+    });
+    afterAll(async () => {
+      for (const one of [plugin, pluginThere]) await one[Symbol.asyncDispose]();
+      await lab?.[Symbol.asyncDispose]();
+    });
+
+    it("find each other by name, and their published ports are those of the host", async () => {
+      const publish = `--publish=${PUBLISHED_PORT}:${WEB_PORT}`;
+      const web = await here.engine.run("web", { network: NETWORK, flags: [publish] });
+      const asking = await here.engine.run("asking", { network: NETWORK });
+      await web.dockerExec(["sh", "-c", `echo twill >${WEB_DIRECTORY}/word`]);
+      expect(await asking.dockerExec(["wget", "-q", "-O", "-", `http://web:${WEB_PORT}/word`])).toBe(
+        "twill\n",
+      );
+      const url = `http://${here.host.underlayIp}:${PUBLISHED_PORT}/word`;
+      const elsewhere = await there.engine.run("elsewhere");
+      expect(await elsewhere.dockerExec(["wget", "-q", "-O", "-", url])).toBe("twill\n");
+    });
+
+    it.each([
+      ["a second network on the lease", [...CREATE, "second"], /has the network overlay|already/],
+      [
+        "a subnet that is not the lease",
+        [...CREATE, "--subnet=10.99.0.0/24", "x"],
+        /10\.99\.0\.0\/24.*10\.244\./s,
+      ],
+      ["an option that nobody knows", [...CREATE, "--opt=colour=red", "x"], /colour/],
+    ])("refuse %s with a sentence", async (_what, argv, sentence) => {
+      await expect(here.engine.docker(argv)).rejects.toThrow(sentence);
+    });
+
+    it(`have other addresses, round after round, whoever is killed`, async () => {
+      const given = new Set<string>();
+      for (let round = 0; round < ROUNDS; round++) {
+        const { address } = await here.engine.run(`r${round}`, { network: NETWORK });
+        expect(given).not.toContain(address);
+        given.add(address);
+        await plugin.end("SIGKILL");
+        if (round % 2 === 0) await plugin.start([`--docker-socket=${here.engine.socket}`]);
+        else plugin.launch([`--docker-socket=${here.engine.socket}`]);
+        await here.engine.docker(["rm", "--force", `r${round}`]);
+      }
+      await plugin.waitReady();
+      expect(given.size).toBe(ROUNDS);
+    });
+
+    it("are made while the agent is down, and reach the others when it is back", async () => {
+      here.host.agent.kill("SIGKILL");
+      await here.host.agent.exited;
+      const lonely = await here.engine.run("lonely", { network: NETWORK });
+      const other = await there.engine.run("other", { network: NETWORK });
+      expect((await lonely.ping(other.address, { count: 1, lingerMs: 200 })).received).toBe(0);
+      await here.host.startAgent(["--ip-masq"]);
+      await eventually(
+        async () => (await lonely.ping(other.address, { count: 1, lingerMs: 200 })).lost === 0,
+        {
+          timeoutMs: 20_000,
+        },
+      );
+      expect(await other.ping(lonely.address, { count: 20, intervalMs: 10 })).toMatchObject({ lost: 0 });
+    });
+  });
+});

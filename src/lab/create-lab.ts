@@ -7,7 +7,7 @@ import { finishPackets, mixesDataPaths } from "./machine/finish-packets.ts";
 import { installLeakCounter } from "./machine/leak-counter.ts";
 import { NETNS_DIRECTORY, makeNamespaces } from "./machine/namespace.ts";
 import { noteNetnsDirectory } from "./machine/netns-directory.ts";
-import { identifyProcess } from "./machine/process-identity.ts";
+import { identifyProcess } from "../files/process-identity.ts";
 import { checkMachine, thisMachine } from "./machine/required-tools.ts";
 import { connectHost, makeUnderlay } from "./machine/underlay.ts";
 import { LabJournal } from "./record/lab-journal.ts";

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { identifyProcess } from "../../src/lab/machine/process-identity.ts";
+import { identifyProcess } from "../../src/files/process-identity.ts";
 import { TOKEN_VARIABLE } from "../../src/lab/record/lab-record.ts";
 import { endOf, printed } from "../support/child-output.ts";
 import { DockerEngine } from "../support/docker/docker-engine.ts";

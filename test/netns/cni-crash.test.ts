@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readProcessStat } from "../../src/lab/machine/process-identity.ts";
+import { readProcessStat } from "../../src/files/process-identity.ts";
 import { CniHost, DEBIAN_PLUGINS, addressOf } from "../support/cni-host.ts";
 import type { Container } from "../support/cni-host.ts";
 import { eventually } from "../support/eventually.ts";

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../../src/lab/eventually.ts";
 import type { LabHost } from "../../src/lab/host/lab-host.ts";
 import { openLab } from "../../src/lab/lab.ts";
-import { identifyProcess } from "../../src/lab/machine/process-identity.ts";
+import { identifyProcess } from "../../src/files/process-identity.ts";
 import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
 import type { CommandResult } from "../../src/lab/machine/run-command.ts";
 import type { LabRecord } from "../../src/lab/record/lab-record.ts";

@@ -8,7 +8,7 @@ import { openLab } from "../../src/lab/lab.ts";
 import { TOKEN_VARIABLE } from "../../src/lab/record/lab-record.ts";
 import { readLabRecord } from "../../src/lab/record/record-file.ts";
 import type { LabOwner } from "../../src/lab/record/lab-record.ts";
-import { identifyProcess, isRunning, processesWithVariable } from "../../src/lab/machine/process-identity.ts";
+import { identifyProcess, isRunning, processesWithVariable } from "../../src/files/process-identity.ts";
 import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
 import { endOf, printed } from "../support/child-output.ts";
 import { makeLabFolder, namespacesOf, removeLabFolder } from "../support/lab-folder.ts";

@@ -9,7 +9,7 @@ import { eventually } from "../eventually.ts";
 import { LabProcess } from "../machine/lab-process.ts";
 import type { ProcessEnd } from "../machine/lab-process.ts";
 import type { Namespace } from "../machine/namespace.ts";
-import { MS_PER_TICK, identifyProcess, readProcessStat } from "../machine/process-identity.ts";
+import { MS_PER_TICK, identifyProcess, readProcessStat } from "../../files/process-identity.ts";
 import { askAgent } from "./agent-client.ts";
 import type { AgentAnswer } from "./agent-client.ts";
 import { NODE_FLAGS } from "./node-flags.ts";

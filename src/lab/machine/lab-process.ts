@@ -4,8 +4,8 @@ import type { ChildProcess } from "node:child_process";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { eventually } from "../eventually.ts";
 import type { Namespace } from "./namespace.ts";
-import { identifyProcess, isRunning, signalProcess } from "./process-identity.ts";
-import type { ProcessIdentity } from "./process-identity.ts";
+import { identifyProcess, isRunning, signalProcess } from "../../files/process-identity.ts";
+import type { ProcessIdentity } from "../../files/process-identity.ts";
 
 /** How a process ended. Both are null when it was started by another process than ours: then nobody told us. */
 export interface ProcessEnd {

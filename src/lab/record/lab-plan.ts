@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
 import { OverlayError } from "../../net/overlay-error.ts";
-import type { ProcessIdentity } from "../machine/process-identity.ts";
+import type { ProcessIdentity } from "../../files/process-identity.ts";
 import {
   DEFAULT_OVERLAY_NETWORK,
   DEFAULT_UNDERLAY_MTU,

@@ -2,7 +2,7 @@
  * lab.json: what a lab made, written before it is made, so that whoever finds it can take it down. Nothing
  * that is not listed there is ever touched.
  */
-import type { ProcessIdentity } from "../machine/process-identity.ts";
+import type { ProcessIdentity } from "../../files/process-identity.ts";
 import type { LabBackend } from "./lab-backend.ts";
 
 /** Who a lab is for. A user's stays until `twill lab down`; the others end with the process that made them. */

@@ -1,5 +1,5 @@
 /** Reading a lab.json that may be of an earlier version, cut off, or changed by hand. */
-import type { ProcessIdentity } from "../machine/process-identity.ts";
+import type { ProcessIdentity } from "../../files/process-identity.ts";
 import { labBackendOf } from "./lab-backend.ts";
 import type { LabBackend } from "./lab-backend.ts";
 import { LAB_OWNERS, RECORD_VERSION } from "./lab-record.ts";

@@ -3,7 +3,7 @@ import type { AgentStatus } from "../../agent/status.ts";
 import type { LabAgent } from "../host/lab-agent.ts";
 import type { LabHost } from "../host/lab-host.ts";
 import type { Lab } from "../lab.ts";
-import { isRunning } from "../machine/process-identity.ts";
+import { isRunning } from "../../files/process-identity.ts";
 import { HOST_DEVICE } from "../machine/underlay.ts";
 import type { LabRecord } from "../record/lab-record.ts";
 import { formatTable } from "./format-table.ts";

@@ -11,7 +11,7 @@ import { askAgent } from "../../../src/lab/host/agent-client.ts";
 import { eventually } from "../../../src/lab/eventually.ts";
 import { LabProcess, waitGone } from "../../../src/lab/machine/lab-process.ts";
 import type { Namespace } from "../../../src/lab/machine/namespace.ts";
-import { identifyProcess } from "../../../src/lab/machine/process-identity.ts";
+import { identifyProcess } from "../../../src/files/process-identity.ts";
 import { runChecked } from "../../../src/lab/machine/run-command.ts";
 import type { RunOptions } from "../../../src/lab/machine/run-command.ts";
 import { OverlayError } from "../../../src/net/overlay-error.ts";

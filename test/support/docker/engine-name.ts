@@ -3,7 +3,7 @@
  * it is: `PID-STARTTICKS-NAMESPACE`, the process that made it and where it runs. So an engine needs no record to be found.
  */
 import { join } from "node:path";
-import type { ProcessIdentity } from "../../../src/lab/machine/process-identity.ts";
+import type { ProcessIdentity } from "../../../src/files/process-identity.ts";
 
 /** Folder of every engine. Not /run or /tmp: images and layers may be too much for memory. */
 export const ENGINES_DIRECTORY = "/var/lib/twill-test-engines";

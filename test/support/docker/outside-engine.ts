@@ -8,7 +8,7 @@
 import { mkdir } from "node:fs/promises";
 import { eventually } from "../../../src/lab/eventually.ts";
 import type { Namespace } from "../../../src/lab/machine/namespace.ts";
-import { identifyProcess } from "../../../src/lab/machine/process-identity.ts";
+import { identifyProcess } from "../../../src/files/process-identity.ts";
 import { startProgram } from "../../../src/lab/machine/run-command.ts";
 import { OverlayError } from "../../../src/net/overlay-error.ts";
 import { DockerEngine } from "./docker-engine.ts";

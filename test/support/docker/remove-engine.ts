@@ -9,8 +9,8 @@ import {
   isRunning,
   processesWithVariable,
   signalProcess,
-} from "../../../src/lab/machine/process-identity.ts";
-import type { ProcessIdentity } from "../../../src/lab/machine/process-identity.ts";
+} from "../../../src/files/process-identity.ts";
+import type { ProcessIdentity } from "../../../src/files/process-identity.ts";
 import { eventually } from "../eventually.ts";
 import { ENGINES_DIRECTORY, ENGINE_VARIABLE, cgroupParent, engineDirectory, makerOf } from "./engine-name.ts";
 

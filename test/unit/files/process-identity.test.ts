@@ -4,7 +4,7 @@ import {
   isRunning,
   parseProcessStat,
   signalProcess,
-} from "../../../../src/lab/machine/process-identity.ts";
+} from "../../../src/files/process-identity.ts";
 
 describe("parseProcessStat", () => {
   it("finds the fields after a name with blanks and brackets", () => {

@@ -7,7 +7,7 @@ export interface ProcessIdentity {
   readonly startTicks: string;
 }
 
-/** The part of /proc/PID/stat that a lab asks for. */
+/** The part of /proc/PID/stat that we ask for. */
 export interface ProcessStat {
   /** One letter: R running, S sleeping, T stopped, Z zombie ... */
   readonly state: string;

@@ -97,6 +97,9 @@ function grpcOptions(): NonNullable<IOptions["grpcOptions"]> {
     "grpc.max_reconnect_backoff_ms": MAX_RECONNECT_MS,
     "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
     "grpc.enable_http_proxy": 0, // a web proxy in the environment is not for us
+    // Else each name is asked for a TXT record too. Where nobody answers, as in Docker's networks without a way out,
+    // that query lives for 28 s and keeps a process from ending that long.
+    "grpc.service_config_disable_resolution": 1,
   };
 }
 

@@ -1,5 +1,5 @@
 /** What the kernel is told of the overlay device by sysctl. A failure costs little, and stops nothing. */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import type { IpCommand } from "../../kernel/ip-command.ts";
 import type { BackendContext } from "../backend.ts";
 
@@ -16,8 +16,10 @@ export async function acceptOwnErrors(
   { sourceCheck, log }: Pick<BackendContext, "sourceCheck" | "log">,
 ): Promise<void> {
   const acceptLocal = sourceCheck === "strict" ? "1" : "0"; // an earlier run may have left the other
+  const path = `/proc/sys/net/ipv4/conf/${deviceName}/accept_local`;
   try {
-    await writeFile(`/proc/sys/net/ipv4/conf/${deviceName}/accept_local`, acceptLocal);
+    // /proc/sys is read-only in most containers, whose engine can set `default` for devices to come.
+    if ((await readFile(path, "utf8")).trim() !== acceptLocal) await writeFile(path, acceptLocal);
   } catch (err) {
     log.warn({ err, device: deviceName, acceptLocal }, "Cannot set accept_local of overlay device");
   }

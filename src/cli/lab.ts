@@ -12,9 +12,10 @@ import { pictureOf } from "../lab/show/picture-of.ts";
 import { describeLab, formatHosts, isHealthy, reportHosts } from "../lab/show/lab-report.ts";
 import { removeLogs } from "../lab/show/save-logs.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { commandAfterDashes } from "./command-after-dashes.ts";
 import { interruptible } from "./interruptible.ts";
 import { checkNetworkHolds } from "./lab-check.ts";
-import { commandOf, execIn } from "./lab-exec.ts";
+import { execIn } from "./lab-exec.ts";
 import { howToTry, programName, shellWord } from "./lab-hints.ts";
 import {
   LAB_BACKENDS,
@@ -47,6 +48,7 @@ interface DemoOptions {
 const EXIT_FAILURE = 1;
 const DEFAULT_NAME = "lab";
 const DEFAULT_HOSTS = 3;
+const LAB_EXEC = { place: "the lab", advice: "options of lab exec go before the host or pod" };
 
 /** `twill lab` with all its commands. */
 export function labCommand(out: NodeJS.WritableStream): Command {
@@ -121,7 +123,7 @@ function execCommand(): Command {
     .argument("<command...>", "command and its arguments, after --")
     .passThroughOptions()
     .action(async (where: string, argv: string[], options: NameOptions) => {
-      const command = commandOf(argv);
+      const command = commandAfterDashes(argv, LAB_EXEC);
       checkRoot(thisMachine());
       process.exitCode = await execIn(await openExisting(options), where, command);
     });

@@ -67,6 +67,13 @@ const COMMANDS: readonly CommandEntry[] = [
     },
   },
   {
+    name: "pod",
+    description: "run commands on this host's subnet, each in a network namespace of its own",
+    async load(out, args) {
+      return { command: (await import("./pod.ts")).podCommand(out), args };
+    },
+  },
+  {
     name: "lab",
     description: "try twill on one machine, with hosts that are network namespaces",
     async load(out, args) {

@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
@@ -29,7 +29,7 @@ describe("twill", () => {
     expect(await run("--version")).toEqual({ status: 0, out: `${VERSION}\n`, err: "" });
     const help = await run("--help");
     expect(help).toMatchObject({ status: 0, err: "" });
-    for (const command of ["agent", "status", "cleanup", "lab"])
+    for (const command of ["agent", "status", "cleanup", "pod", "lab"])
       expect(help.out).toMatch(new RegExp(`^  ${command} `, "m"));
   });
 
@@ -98,6 +98,52 @@ describe("twill lab", () => {
     const { out } = await run("lab", "exec", "--help");
     expect(out).toContain("[options] <where> -- <command...>");
     expect(out.replace(/\s+/g, " ")).toContain("options go before <where>");
+  });
+});
+
+describe("twill pod", () => {
+  it.each([
+    [["run", "Web"], 'Cannot use "Web" as the name of a pod: need 1 to 63 lower-case letters'],
+    [["run", "web", "--wait", "1"], 'Cannot run "--wait" as a command: options of twill pod go before'],
+    [["run", "--wait", "soon", "web"], "need a number of seconds from 0 to 86400"],
+    [["exec", "../web", "--", "true"], 'Cannot use "../web" as the name of a pod'],
+    [["exec", "web", "--"], "Cannot run a command in the pod: none is given after --"],
+    [["ip"], "missing required argument 'name'"],
+  ])("refuses %j with status 2 before anything else", async (args, message) => {
+    expect(await run("pod", ...args)).toEqual({
+      status: 2,
+      out: "",
+      err: expect.stringContaining(message) as string,
+    });
+  });
+
+  it("knows no pod where none was made", async () => {
+    const directory = join(tmpdir(), "twill-no-pods");
+    const pods = ["--pods-dir", directory];
+    const missing = `twill: Cannot use pod web: there is none; twill pod run makes one, twill pod list shows all\n`;
+    expect(await run("pod", "ip", ...pods, "web")).toEqual({ status: 1, out: "", err: missing });
+    expect(await run("pod", "exec", ...pods, "web", "--", "true")).toMatchObject({ status: 1, err: missing });
+    expect(await run("pod", "rm", ...pods, "web")).toEqual({
+      status: 0,
+      out: "There is no pod web.\n",
+      err: "",
+    });
+    expect((await run("pod", "list", ...pods)).out).toBe("NAME  ADDRESS  STATE  PID  COMMAND\n");
+  });
+
+  it("refuses a record that it cannot trust", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "twill-pods-"));
+    try {
+      await mkdir(join(directory, "web"));
+      await writeFile(join(directory, "web", "pod.json"), '{"name":"web","process":{"pid":-1}}');
+      const { status, err } = await run("pod", "rm", "--pods-dir", directory, "web");
+      expect([status, err]).toEqual([
+        1,
+        `twill: Cannot use ${directory}/web/pod.json: it is no record of pod web; end its processes by hand and remove the file\n`,
+      ]);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 });
 

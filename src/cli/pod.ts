@@ -1,0 +1,140 @@
+/** `twill pod`: thin doors to src/pod. */
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
+import { isRunning } from "../files/process-identity.ts";
+import { loadCniConfig, ownCniConfig } from "../pod/cni-config.ts";
+import { requirePodName } from "../pod/pod-name.ts";
+import { DEFAULT_PODS_DIRECTORY, PodStore } from "../pod/pod-store.ts";
+import { commandInPod, endPod, formatPods, requireRunningPod } from "../pod/pods.ts";
+import { runPod } from "../pod/run-pod.ts";
+import { waitForLease } from "../pod/wait-for-lease.ts";
+import { commandAfterDashes } from "./command-after-dashes.ts";
+import { runInForeground } from "./run-in-foreground.ts";
+
+interface StoreOptions {
+  readonly podsDir: string;
+}
+
+interface PluginOptions extends StoreOptions {
+  readonly cniPath: readonly string[];
+}
+
+interface RunOptions extends PluginOptions {
+  readonly subnetFile: string;
+  readonly cniConfig?: string;
+  readonly wait: number;
+}
+
+const POD_EXEC = { place: "the pod", advice: "options of twill pod go before the pod's name" };
+const DEFAULT_WAIT_SECONDS = 60;
+const MAX_WAIT_SECONDS = 86_400;
+/** Where plugins are by convention, where Debian has them, and our own. */
+const PLUGIN_PATH = ["/opt/cni/bin", "/usr/lib/cni", fileURLToPath(new URL("../../bin", import.meta.url))];
+/** The command of a pod that is given none. */
+const WEB_SERVER = [
+  process.execPath,
+  "--disable-warning=ExperimentalWarning", // Node.js 22 warns that it runs TypeScript
+  fileURLToPath(new URL("../pod/web-main.mjs", import.meta.url)),
+];
+
+/** `twill pod` with all its commands; `out` takes what they print. */
+export function podCommand(out: NodeJS.WritableStream): Command {
+  return new Command("pod")
+    .enablePositionalOptions()
+    .helpCommand(false)
+    .addCommand(runCommand(out))
+    .addCommand(execCommand())
+    .addCommand(ipCommand(out))
+    .addCommand(listCommand(out))
+    .addCommand(rmCommand(out));
+}
+
+function runCommand(out: NodeJS.WritableStream): Command {
+  return withPlugins(new Command("run"))
+    .usage("[options] <name> [-- <command...>]")
+    .description(
+      "start a command with an address of this host's subnet, print the address, and leave it running; without a command a web server on port 8080",
+    )
+    .argument("<name>", "name of the pod, as web")
+    .argument("[command...]", "command and its arguments, after --")
+    .option("--wait <seconds>", "how long to wait for this host's lease", parseSeconds, DEFAULT_WAIT_SECONDS)
+    .option("--subnet-file <path>", "the agent's subnet file", DEFAULT_SUBNET_FILE)
+    .option("--cni-config <path>", "configuration of another CNI plugin than twill-cni")
+    .passThroughOptions()
+    .action(async (name: string, argv: string[], options: RunOptions) => {
+      const plan = {
+        name: requirePodName(name),
+        command: argv.length === 0 ? WEB_SERVER : commandAfterDashes(argv, POD_EXEC),
+        cniConfig:
+          options.cniConfig === undefined
+            ? ownCniConfig(options.subnetFile)
+            : await loadCniConfig(options.cniConfig),
+        pluginPath: options.cniPath,
+      };
+      await waitForLease(options.subnetFile, options.wait * 1000);
+      out.write(`${await runPod(plan, new PodStore(options.podsDir))}\n`);
+    });
+}
+
+function execCommand(): Command {
+  return withStore(new Command("exec"))
+    .usage("[options] <name> -- <command...>")
+    .description("run a command in the network of a pod; its exit code is the command's")
+    .argument("<name>", "name of the pod")
+    .argument("<command...>", "command and its arguments, after --")
+    .passThroughOptions()
+    .action(async (name: string, argv: string[], options: StoreOptions) => {
+      const command = commandAfterDashes(argv, POD_EXEC);
+      const pod = await requireRunningPod(requirePodName(name), new PodStore(options.podsDir));
+      process.exitCode = await runInForeground(commandInPod(pod, command), "ERR_POD_FAILED");
+    });
+}
+
+function ipCommand(out: NodeJS.WritableStream): Command {
+  return withStore(new Command("ip"))
+    .description("print the address of a pod")
+    .argument("<name>", "name of the pod")
+    .action(async (name: string, options: StoreOptions) => {
+      const pod = await requireRunningPod(requirePodName(name), new PodStore(options.podsDir));
+      out.write(`${pod.attachment.address}\n`);
+    });
+}
+
+function listCommand(out: NodeJS.WritableStream): Command {
+  return withStore(new Command("list"))
+    .description("show the pods of this host")
+    .action(async (options: StoreOptions) => {
+      const pods = await new PodStore(options.podsDir).list();
+      out.write(formatPods(pods, (pod) => isRunning(pod.process)));
+    });
+}
+
+function rmCommand(out: NodeJS.WritableStream): Command {
+  return withPlugins(new Command("rm"))
+    .description("end a pod and give its address back; one that is not there is no error")
+    .argument("<name>", "name of the pod")
+    .action(async (name: string, options: PluginOptions) => {
+      const wasThere = await endPod(requirePodName(name), new PodStore(options.podsDir), options.cniPath);
+      if (!wasThere) out.write(`There is no pod ${name}.\n`);
+    });
+}
+
+function withStore(command: Command): Command {
+  return command.option("--pods-dir <path>", "directory of all pods", DEFAULT_PODS_DIRECTORY);
+}
+
+function withPlugins(command: Command): Command {
+  const parse = (text: string): string[] => text.split(":").filter((directory) => directory !== "");
+  return withStore(command).option(
+    "--cni-path <paths>",
+    "directories of CNI plugins, separated by colons",
+    parse,
+    PLUGIN_PATH,
+  );
+}
+
+function parseSeconds(text: string): number {
+  if (/^[0-9]{1,5}$/.test(text) && Number(text) <= MAX_WAIT_SECONDS) return Number(text);
+  throw new InvalidArgumentError(`need a number of seconds from 0 to ${MAX_WAIT_SECONDS}`);
+}

@@ -13,6 +13,7 @@ import { hasKernelVxlan } from "../lab/machine/kernel-vxlan.ts";
 import { thisMachine } from "../lab/machine/required-tools.ts";
 import { DEFAULT_STATE_DIRECTORY } from "../lab/record/lab-store.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { benchHostsCommand } from "./bench-hosts.ts";
 import { interruptible } from "./interruptible.ts";
 
 interface DatapathOptions {
@@ -39,7 +40,8 @@ export function benchCommand(out: NodeJS.WritableStream): Command {
   return new Command("bench")
     .description("measure what carrying packets costs on this machine, in a lab made for it")
     .helpCommand(false)
-    .addCommand(datapathCommand(out));
+    .addCommand(datapathCommand(out))
+    .addCommand(benchHostsCommand(out));
 }
 
 function datapathCommand(out: NodeJS.WritableStream): Command {

@@ -1,11 +1,16 @@
-/** The image: built from the checkout, an agent with the capabilities that its page promises, pods of two hosts. */
+/**
+ * The image, built from the checkout: an agent with the capabilities that its page promises, pods of two hosts, and the
+ * compose lab, which is made of it.
+ */
 import { join } from "node:path";
 import { GenericContainer, Network, Wait } from "testcontainers";
 import type { StartedNetwork, StartedTestContainer } from "testcontainers";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { addBaseImages } from "../support/docker/base-images.ts";
 import type { BaseImages } from "../support/docker/base-images.ts";
 import type { DockerEngine } from "../support/docker/docker-engine.ts";
+import { COMPOSE_HOSTS, ComposeLab } from "../support/docker/compose-lab.ts";
 import { describeOnEngines } from "../support/docker/engine-machine.ts";
 import { startOutsideEngine } from "../support/docker/outside-engine.ts";
 
@@ -15,6 +20,7 @@ const MAX_IMAGE_BYTES = 350e6;
 const CONFIG = '{"Network":"10.244.0.0/16"}';
 const BUILD_TIMEOUT_MS = 600_000;
 const PINGS = 20;
+const PODS_TIMEOUT_MS = 60_000;
 
 /** A container that opens a TUN device and forwards; testcontainers has no words for devices and sysctls. */
 class HostContainer extends GenericContainer {
@@ -64,24 +70,60 @@ async function run(container: StartedTestContainer, argv: string[]): Promise<str
   return output.trim();
 }
 
+/** Waits for the host's pod, which waits for the agent's lease. */
+async function podAddress(lab: ComposeLab, host: string): Promise<string> {
+  return await eventually(() => lab.exec(host, ["twill", "pod", "ip", "web"]), {
+    timeoutMs: PODS_TIMEOUT_MS,
+  });
+}
+
+/** Waits until the host's agent knows the others. */
+async function podsAnswer(lab: ComposeLab, host: string, addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) {
+    const ping = ["twill", "pod", "exec", "web", "--", "ping", "-c", "1", "-W", "1", address];
+    await eventually(() => lab.exec(host, ping), { timeoutMs: PODS_TIMEOUT_MS });
+  }
+}
+
+/** From the pod of one host to those of the others: pings, and a server that says who asks. */
+async function reachesOthers(
+  lab: ComposeLab,
+  host: string,
+  addresses: readonly string[],
+  index: number,
+): Promise<void> {
+  const inPod = ["twill", "pod", "exec", "web", "--"];
+  for (const other of addresses.filter((_, i) => i !== index)) {
+    const pings = await lab.exec(host, [...inPod, "ping", "-c", `${PINGS}`, "-i", "0.05", other]);
+    expect(pings).toContain(`${PINGS} received, 0% packet loss`);
+    const fetched = `fetch("http://${other}:8080/").then(async (r) => console.log(await r.text()))`;
+    expect(await lab.exec(host, [...inPod, "node", "-e", fetched])).toContain(addresses[index]);
+  }
+}
+
 describeOnEngines("the image", () => {
   let engine: DockerEngine | undefined;
-  let images: BaseImages;
+  let base: BaseImages;
   let network: StartedNetwork;
   beforeAll(async () => {
     engine = await startOutsideEngine();
     useEngine(engine);
-    images = await addBaseImages(engine);
-    await GenericContainer.fromDockerfile(ROOT).withBuildArgs({ BASE: images.base }).build(IMAGE);
+    base = await addBaseImages(engine);
+    await GenericContainer.fromDockerfile(ROOT).withBuildArgs({ BASE: base.base }).build(IMAGE);
     network = await new Network().start();
-    await startEtcd(images.etcd, network);
+    await startEtcd(base.etcd, network);
   }, BUILD_TIMEOUT_MS);
   afterAll(async () => {
     await engine?.[Symbol.asyncDispose]();
   });
 
+  const outside = (): DockerEngine => {
+    if (engine === undefined) throw new Error("The engine is missing: beforeAll has failed");
+    return engine;
+  };
+
   it("has at most 350 MB", async () => {
-    const bytes = Number(await engine?.docker(["image", "inspect", "--format={{.Size}}", IMAGE]));
+    const bytes = Number(await outside().docker(["image", "inspect", "--format={{.Size}}", IMAGE]));
     console.info(`image: ${(bytes / 1e6).toFixed(0)} MB`);
     expect(bytes).toBeLessThanOrEqual(MAX_IMAGE_BYTES);
   });
@@ -108,4 +150,30 @@ describeOnEngines("the image", () => {
       expect(await run(host, [...inPod, "node", "-e", fetched])).toContain(own);
     }
   });
+
+  it.each([
+    ["udp", "user"],
+    ["vxlan", "user"],
+    ["vxlan", "kernel"],
+    ["host-gw", "user"],
+  ])(
+    "makes the compose lab with %s (%s): no ping of 20 is lost in any pair, and nothing stays",
+    async (...way) => {
+      const [TWILL_BACKEND, TWILL_DATAPATH] = way;
+      const images = { TWILL_IMAGE: IMAGE, TWILL_BASE: base.base, TWILL_ETCD_IMAGE: base.etcd };
+      const startMs = performance.now();
+      const lab = await ComposeLab.up(outside(), { ...images, TWILL_BACKEND, TWILL_DATAPATH });
+      try {
+        const addresses = await Promise.all(COMPOSE_HOSTS.map((host) => podAddress(lab, host)));
+        await Promise.all(COMPOSE_HOSTS.map((host) => podsAnswer(lab, host, addresses)));
+        console.info(
+          `${way.join(", ")}: pods answer ${((performance.now() - startMs) / 1000).toFixed(1)} s after \`up\``,
+        );
+        await Promise.all(COMPOSE_HOSTS.map((host, index) => reachesOthers(lab, host, addresses, index)));
+      } finally {
+        await lab.down();
+      }
+      expect(await lab.leftovers()).toEqual([]);
+    },
+  );
 });

@@ -88,7 +88,7 @@ describe("createGuardKeeper", () => {
   it("has nothing to heal where somebody put a rule in the place of its like", async () => {
     await guardOwn({ peers });
     const whole = await standing();
-    const again = `flush chain ${TABLE} prerouting\nadd rule ${TABLE} prerouting iifname "${DEVICE}" goto decapsulated`;
+    const again = `flush chain ${TABLE} input\nadd rule ${TABLE} input udp dport 8472 goto encapsulated`;
     await nft.apply(again, NO_ABORT);
     expect(await standing()).toBe(whole);
     expect(await guard.audit(NO_ABORT)).toBe(0);
@@ -145,6 +145,21 @@ describe("createGuardKeeper", () => {
     expect(await old.sync({ ...rules, peers: peers.slice(1) }, NO_ABORT)).toBe(1);
     await ping(own.pod, podIp(network.host(3)), { count: 10, isAnswered: false });
     await expectDrops(old, { guardDropLeak: 10 });
+  });
+
+  it("keeps the hook when the interface goes and comes back under its name", async () => {
+    await guardOwn({ peers, tunnel: null });
+    expect(await standingAtEgress()).toContain("hook egress");
+    await own.ip(
+      "link del eth0",
+      "link add eth0 type veth peer name eth0-other",
+      "link set eth0-other up",
+      "link set eth0 up",
+      "route add default dev eth0",
+      `neigh add ${podIp(network.host(3))} lladdr 02:00:00:00:00:09 dev eth0`,
+    );
+    await ping(own.pod, podIp(network.host(3)), { count: 10, isAnswered: false });
+    await expectDrops(guard, { guardDropLeak: 10 });
   });
 
   it.each([

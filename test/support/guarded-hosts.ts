@@ -54,7 +54,7 @@ export class NamespacedNft implements AsyncDisposable {
     const command = namespace.command(["nft"]).join(" ");
     return await this.#write(
       `${namespace.name}-old`,
-      `if [ "$1" != -f ]; then exec ${command} "$@"; fi
+      `case $* in *"-f -") ;; *) exec ${command} "$@" ;; esac
 script=$(cat)
 case $script in *"hook egress"*) echo "Error: unknown chain hook egress" >&2; exit 1 ;; esac
 printf '%s\\n' "$script" | ${command} "$@"`,

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import { hasSameShape, readGuardCounters, readGuardListing } from "./guard-listing.ts";
 import type { GuardListing } from "./guard-listing.ts";
-import { guardTableName, planGuard } from "./guard-plan.ts";
+import { HOLDS_HOOKS_BY_NAME, guardTableName, planGuard } from "./guard-plan.ts";
 import type { WayOut } from "./guard-plan.ts";
 import { findGuardTables, removeGuardTable } from "./guard-remains.ts";
 import type { GuardRules } from "./guard-rules.ts";
@@ -51,8 +51,8 @@ class NftGuardKeeper implements GuardKeeper {
   readonly #nft: NftCommand;
   readonly #log: Logger;
   readonly #name: string;
-  /** What this kernel and this `nft` have. */
-  #wayOut: WayOut = "egress";
+  /** What this kernel and this `nft` have; null before it was looked for. */
+  #wayOut: WayOut | null = null;
   /** What the last `sync` wanted; undefined before the first. */
   #wanted: GuardRules | null | undefined;
   /** What is taken to stand; null when nothing is known. */
@@ -69,27 +69,28 @@ class NftGuardKeeper implements GuardKeeper {
   async sync(wanted: GuardRules | null, signal: AbortSignal): Promise<number> {
     this.#wanted = wanted;
     if (wanted === null) return await this.#remove(signal);
-    const table = this.#plan(wanted);
+    const table = await this.#plan(wanted, signal);
     const standing = this.#standing;
     if (standing === null || structureOf(standing) !== structureOf(table))
-      return await this.#replace(wanted, signal);
+      return await this.#replace(table, signal);
     const present = new Map(standing.sets.map(({ name, elements }) => [name, elements]));
-    return await this.#changeElements(wanted, present, signal);
+    return await this.#changeElements(table, present, signal);
   }
 
   async audit(signal: AbortSignal): Promise<number> {
     if (this.#wanted === undefined) return 0;
     if (this.#wanted === null) return await this.#remove(signal);
-    const listing = await this.#list(this.#plan(this.#wanted), signal);
+    const table = await this.#plan(this.#wanted, signal);
+    const listing = await this.#list(table, signal);
     const elements = listing?.elements ?? null;
     if (elements === null || listing?.structure !== this.#listedStructure) {
       this.#log.debug(
         { table: this.#name, isThere: listing !== null },
         "Rules of the guard differ, replacing them",
       );
-      return await this.#replace(this.#wanted, signal);
+      return await this.#replace(table, signal);
     }
-    return await this.#changeElements(this.#wanted, elements, signal);
+    return await this.#changeElements(table, elements, signal);
   }
 
   async readDrops(signal: AbortSignal): Promise<Record<string, number>> {
@@ -99,16 +100,17 @@ class NftGuardKeeper implements GuardKeeper {
     return Object.assign({}, ...(await Promise.all(drops))) as Record<string, number>;
   }
 
-  #plan(rules: GuardRules): GuardTable {
-    return planGuard(this.#name, rules, this.#wayOut);
+  async #plan(rules: GuardRules, signal: AbortSignal): Promise<GuardTable> {
+    if (rules.tunnel === null)
+      this.#wayOut ??= (await this.#nft.accepts(HOLDS_HOOKS_BY_NAME, signal)) ? "egress" : "postrouting";
+    return planGuard(this.#name, rules, this.#wayOut ?? "postrouting");
   }
 
   async #changeElements(
-    rules: GuardRules,
+    table: GuardTable,
     present: ReadonlyMap<string, readonly string[]>,
     signal: AbortSignal,
   ): Promise<number> {
-    const table = this.#plan(rules);
     const script = formatElementChanges(table, present);
     if (script !== "") {
       this.#standing = null; // until it is known again
@@ -120,30 +122,15 @@ class NftGuardKeeper implements GuardKeeper {
           { err, table: this.#name },
           "Peers of the guard cannot be changed, replacing all of it",
         );
-        return await this.#replace(rules, signal);
+        return await this.#replace(table, signal);
       }
     }
     this.#standing = table;
     return script === "" ? 0 : 1;
   }
 
-  /** Where packets cannot be met as the interface sends them, for want of a new kernel or `nft`, it is done the other way. */
-  async #replace(rules: GuardRules, signal: AbortSignal): Promise<number> {
-    const table = this.#plan(rules);
-    try {
-      await this.#write(table, signal);
-    } catch (err) {
-      signal.throwIfAborted();
-      if (table.family !== "netdev") throw err;
-      this.#log.debug({ err, table: this.#name }, "The guard cannot use the egress hook, using postrouting");
-      await this.#write(planGuard(this.#name, rules, "postrouting"), signal);
-      this.#wayOut = "postrouting"; // both would fail where it is no matter of hooks
-    }
-    return 1;
-  }
-
-  /** Lists what it wrote, so that audits know how this `nft` prints it; then what it stands in for can go. */
-  async #write(table: GuardTable, signal: AbortSignal): Promise<void> {
+  /** Lists what it wrote, so that audits know how this `nft` prints it; what it stands in for goes when it stands. */
+  async #replace(table: GuardTable, signal: AbortSignal): Promise<number> {
     this.#standing = null;
     this.#listedStructure = null;
     const [present, places] = await Promise.all([this.#list(table, signal), this.#findPlaces(signal)]);
@@ -155,6 +142,7 @@ class NftGuardKeeper implements GuardKeeper {
     this.#standing = table;
     const listing = await this.#list(table, signal);
     if (listing !== null && hasSameShape(listing, table)) this.#listedStructure = listing.structure;
+    return 1;
   }
 
   async #remove(signal: AbortSignal): Promise<number> {

@@ -31,6 +31,12 @@ export function guardTableName(network: Ipv4Prefix): string {
   return `twill-${network.address.toString()}-${network.length}`;
 }
 
+/**
+ * A script that only a kernel takes which holds a hook by its interface's name (Linux 6.16), and so also for one that is
+ * not there: elsewhere the hook would be gone when the interface comes back.
+ */
+export const HOLDS_HOOKS_BY_NAME = `table netdev twill-look { chain egress { type filter hook egress device "twill-no-device" ${EARLY}; }; }\n`;
+
 /** Whether a guard has made the table of this name. */
 export function isGuardTableName(name: string): boolean {
   const [, address = "", length = ""] = /^twill-([0-9.]+)-([0-9]+)$/.exec(name) ?? [];
@@ -39,7 +45,7 @@ export function isGuardTableName(name: string): boolean {
 
 /** Where packets that must not leave are met, without a tunnel. */
 export type WayOut =
-  /** As the underlay's interface sends them, which no packet to a pod of ours passes (Linux 5.16). */
+  /** As the underlay's interface sends them, which no packet to a pod of ours passes. */
   | "egress"
   /** As any interface sends them. */
   | "postrouting";
@@ -47,11 +53,13 @@ export type WayOut =
 /**
  * The table that these rules come to.
  *
- *   underlay ──┬──▶ input: to the port from lease holders alone, not in clear to the device's address
- *   pod      ──┼──▶ input: not to the port
- *              └──▶ forward: not to the port of a lease holder
- *   device   ──▶ prerouting: from a peer's subnet to ours, where no engine of ours has seen to it
+ *   underlay ──▶ prerouting: not in clear to the device's address ──┬──▶ input: to the port from lease holders alone
+ *   device   ──▶ prerouting: from a peer's subnet to ours (*)       │
+ *   pod      ──▶ prerouting                                         ├──▶ input: not to the port
+ *                                                                   └──▶ forward: not to the port of a lease holder
  *   anybody  ──▶ way out: to the overlay by the underlay's interface only for direct peers
+ *
+ *   (*) where no engine of ours has seen to it
  *
  * Each hook that a packet passes costs, whatever its rules (a chain without rules 1 % of the small packets that the
  * kernel's vxlan carries; docs/performance.md), so there are as few as do, with what is rare first. What comes in clear
@@ -83,7 +91,8 @@ export function planGuard(name: string, rules: GuardRules, wayOut: WayOut): Guar
     ],
     chains: [
       ...encapsulationChains(rules, rules.tunnel),
-      ...(rules.tunnel.isInKernel ? decapsulationChains(rules, rules.tunnel) : []),
+      ...(rules.tunnel.isInKernel ? [decapsulated(rules)] : []),
+      prerouting(rules, rules.tunnel),
       postrouting(rules),
     ],
   };
@@ -92,7 +101,6 @@ export function planGuard(name: string, rules: GuardRules, wayOut: WayOut): Guar
 function encapsulationChains(rules: GuardRules, { port }: GuardedTunnel): GuardChain[] {
   const underlay = quote(rules.underlayInterface);
   const toPort = `udp dport ${port}`;
-  const deviceAddress = rules.ownSubnet.address.toString();
   return [
     {
       name: "encapsulated",
@@ -104,17 +112,7 @@ function encapsulationChains(rules: GuardRules, { port }: GuardedTunnel): GuardC
         drop("ip saddr != @nodes", "guardDropStranger"),
       ],
     },
-    {
-      name: "input",
-      hook: `input ${EARLY}`,
-      rules: [
-        `${toPort} goto encapsulated`,
-        drop(
-          `ip daddr ${deviceAddress} iifname ${underlay} ip saddr != @direct_subnets ip saddr != @direct_nodes`,
-          "guardDropUnencapsulated",
-        ),
-      ],
-    },
+    { name: "input", hook: `input ${EARLY}`, rules: [`${toPort} goto encapsulated`] },
     {
       name: "forward",
       hook: `forward ${EARLY}`, // destinations are translated here already, sources not yet
@@ -123,22 +121,31 @@ function encapsulationChains(rules: GuardRules, { port }: GuardedTunnel): GuardC
   ];
 }
 
-/** What the engines check before, and behind the kernel's vxlan device nobody else does. Before destinations are translated. */
-function decapsulationChains(rules: GuardRules, { deviceName }: GuardedTunnel): GuardChain[] {
+/** What the engines check before, and behind the kernel's vxlan device nobody else does. */
+function decapsulated(rules: GuardRules): GuardChain {
   const ownSubnet = elementOf(rules.ownSubnet);
   const from = rules.isSourceChecked ? "ip saddr @subnets" : `ip saddr != ${ownSubnet}`;
-  return [
-    {
-      name: "decapsulated",
-      hook: null,
-      rules: [`${from} ip daddr ${ownSubnet} accept`, drop("", "guardDropForged")],
-    },
-    {
-      name: "prerouting",
-      hook: `prerouting ${EARLY}`,
-      rules: [`iifname ${quote(deviceName)} goto decapsulated`],
-    },
-  ];
+  return {
+    name: "decapsulated",
+    hook: null,
+    rules: [`${from} ip daddr ${ownSubnet} accept`, drop("", "guardDropForged")],
+  };
+}
+
+/**
+ * Before connection tracking translates destinations: the device's address may be that of a masqueraded connection, whose
+ * packets do not go to `input`.
+ */
+function prerouting(rules: GuardRules, { deviceName, isInKernel }: GuardedTunnel): GuardChain {
+  const toDevice = `ip daddr ${rules.ownSubnet.address.toString()} iifname ${quote(rules.underlayInterface)}`;
+  return {
+    name: "prerouting",
+    hook: `prerouting ${EARLY}`,
+    rules: [
+      ...(isInKernel ? [`iifname ${quote(deviceName)} goto decapsulated`] : []),
+      drop(`${toDevice} ip saddr != @direct_subnets ip saddr != @direct_nodes`, "guardDropUnencapsulated"),
+    ],
+  };
 }
 
 function postrouting(rules: GuardRules): GuardChain {

@@ -34,6 +34,11 @@ export interface NftCommand {
    * @throws {OverlayError} `ERR_KERNEL_FAILED` with the text of `nft`
    */
   apply(script: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Whether kernel and `nft` would take the script; changes nothing.
+   * @throws {OverlayError} `ERR_KERNEL_FAILED` when there is no `nft`
+   */
+  accepts(script: string, signal: AbortSignal): Promise<boolean>;
 }
 
 /** Which program, and how long it may take; other values are for tests. */
@@ -72,6 +77,9 @@ export function createNftCommand(
           `Cannot change the firewall: nft -f -: ${failureText(run)}`,
         );
       }
+    },
+    async accepts(script, signal) {
+      return (await runProgram(program, ["-c", "-f", "-"], script, signal)).error === null;
     },
   };
 }

@@ -42,12 +42,12 @@ describe("planGuard", () => {
     expect(rulesOf()).toEqual({
       encapsulated: ['iifname != "eth0" iifname != "lo" drop', "ip saddr != @nodes drop"],
       decapsulated: ["ip saddr @subnets ip daddr 10.244.1.0/24 accept", "drop"],
-      input: [
-        "udp dport 8472 goto encapsulated",
+      input: ["udp dport 8472 goto encapsulated"],
+      forward: ['udp dport 8472 iifname != "eth0" ip daddr @nodes drop'],
+      prerouting: [
+        'iifname "flannel.1" goto decapsulated',
         'ip daddr 10.244.1.0 iifname "eth0" ip saddr != @direct_subnets ip saddr != @direct_nodes drop',
       ],
-      forward: ['udp dport 8472 iifname != "eth0" ip daddr @nodes drop'],
-      prerouting: ['iifname "flannel.1" goto decapsulated'],
       postrouting: ['oifname "eth0" ip daddr 10.244.0.0/16 ip daddr != @direct_subnets drop'],
     });
   });
@@ -71,7 +71,11 @@ describe("planGuard", () => {
 
   it("leaves to the engine what the engine decapsulates", () => {
     const tunnel = { port: 8285, deviceName: "flannel0", isInKernel: false };
-    expect(Object.keys(rulesOf({ tunnel }))).toEqual(["encapsulated", "input", "forward", "postrouting"]);
+    expect(Object.keys(rulesOf({ tunnel }))).toEqual([
+      ...["encapsulated", "input", "forward"],
+      ...["prerouting", "postrouting"],
+    ]);
+    expect(rulesOf({ tunnel }).prerouting).toHaveLength(1);
     expect(Object.keys(elementsOf({ ...RULES, tunnel }))).toEqual([
       "nodes",
       "direct_nodes",

@@ -1,7 +1,6 @@
 /** `twill docker-plugin --forget`: frees the lease of a network that Docker does not know any more. */
 import { request } from "node:http";
 import { OverlayError } from "../../net/overlay-error.ts";
-import { poolIdOf } from "./state/plugin-state.ts";
 import { readState } from "./state/state-store.ts";
 
 const ANSWER_TIMEOUT_MS = 5000;
@@ -21,7 +20,6 @@ export async function forgetNetwork(start: string, socket: string, stateDir: str
     );
   }
   await ask(socket, "NetworkDriver.DeleteNetwork", { NetworkID: network.id });
-  await ask(socket, "IpamDriver.ReleasePool", { PoolID: poolIdOf(network.lease.subnet) });
   return network.id;
 }
 

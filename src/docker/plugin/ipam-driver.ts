@@ -1,6 +1,6 @@
 /** The IPAM driver: from a request and the state to the next state and the answer. Pure. */
 import { showUntrusted } from "../../net/untrusted-text.ts";
-import type { AddressRequest, PoolRequest, RequestPoolRequest } from "./protocol/ipam-requests.ts";
+import type { AddressRequest, RequestPoolRequest } from "./protocol/ipam-requests.ts";
 import { refused } from "./protocol/request-fields.ts";
 import {
   chooseAddress,
@@ -8,7 +8,6 @@ import {
   isTaken,
   isUsable,
   releaseAddress,
-  releaseAll,
   usableCount,
 } from "./state/addresses.ts";
 import { createCommand, movedError, secondNetworkError } from "./refusals.ts";
@@ -40,13 +39,6 @@ export function requestPool(circumstances: Circumstances, { pool }: RequestPoolR
   const fresh: Pool = { subnet, gateway, held: new Map(), released: [] };
   const used = [...state.pools].filter(([, one]) => networkOn(state, one.subnet) !== null); // not those of earlier leases
   return { state: { ...state, pools: withEntry(new Map(used), poolId, fresh) }, answer };
-}
-
-/** Frees all that was given of the pool, unless a network is on it: then it is the release of a second one, that was refused. */
-export function releasePool({ state }: Circumstances, { poolId }: PoolRequest): Outcome {
-  const pool = state.pools.get(poolId);
-  const isFree = pool !== undefined && networkOn(state, pool.subnet) === null;
-  return { state: isFree ? releaseAll(state, pool) : state, answer: {} };
 }
 
 /** @throws {OverlayError} `ERR_REQUEST_REFUSED` */

@@ -1,5 +1,5 @@
 /** Every method of Docker's protocol that twill has: from the fields of a request to the answer. */
-import { releaseAddressRequest, releasePool, requestAddress, requestPool } from "./ipam-driver.ts";
+import { releaseAddressRequest, requestAddress, requestPool } from "./ipam-driver.ts";
 import type { HostLinks } from "./links/host-links.ts";
 import {
   createEndpoint,
@@ -9,7 +9,7 @@ import {
   join,
   programExternalConnectivity,
 } from "./network-driver.ts";
-import { parseAddress, parsePool, parseRequestPool } from "./protocol/ipam-requests.ts";
+import { parseAddress, parseRequestPool } from "./protocol/ipam-requests.ts";
 import {
   parseCreateEndpoint,
   parseCreateNetwork,
@@ -40,6 +40,9 @@ export const FIXED_ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer
   ["NetworkDriver.RevokeExternalConnectivity", {}],
   ["NetworkDriver.DiscoverNew", {}],
   ["NetworkDriver.DiscoverDelete", {}],
+  // Each address is given back by itself, and a network's when it is deleted: of a pool that somebody else's driver uses too, or
+  // that a refused second network gives back, nothing may be freed under containers that live.
+  ["IpamDriver.ReleasePool", {}],
   ["IpamDriver.GetCapabilities", { RequiresMACAddress: false, RequiresRequestReplay: true }],
   [
     "IpamDriver.GetDefaultAddressSpaces",
@@ -50,7 +53,6 @@ export const FIXED_ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer
 /** The others. */
 export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["IpamDriver.RequestPool", decided((at, fields) => requestPool(at, parseRequestPool(fields)))],
-  ["IpamDriver.ReleasePool", decided((at, fields) => releasePool(at, parsePool(fields)))],
   ["IpamDriver.RequestAddress", decided((at, fields) => requestAddress(at, parseAddress(fields)))],
   ["IpamDriver.ReleaseAddress", decided((at, fields) => releaseAddressRequest(at, parseAddress(fields)))],
   ["NetworkDriver.CreateNetwork", makeNetwork],
@@ -84,6 +86,8 @@ async function makeNetwork(
   try {
     await links.makeNetwork(state, network);
   } catch (err) {
+    // What was made of it would stand in the way of the next try, which has another id.
+    await links.removeNetwork(state, network).catch(() => undefined);
     await store.save(before);
     throw err;
   }

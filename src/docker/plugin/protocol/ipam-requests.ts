@@ -29,12 +29,12 @@ export function parseRequestPool(fields: RequestFields): RequestPoolRequest {
 }
 
 /** Names a pool as `RequestPool` answered. */
-export interface PoolRequest {
+interface PoolRequest {
   readonly poolId: string;
 }
 
 /** @throws {OverlayError} `ERR_REQUEST_INVALID` */
-export function parsePool(fields: RequestFields): PoolRequest {
+function parsePool(fields: RequestFields): PoolRequest {
   return { poolId: fields.text("PoolID") };
 }
 

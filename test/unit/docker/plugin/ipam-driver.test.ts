@@ -1,15 +1,10 @@
 import { describe, expect, it } from "vitest";
 import {
   releaseAddressRequest,
-  releasePool,
   requestAddress,
   requestPool,
 } from "../../../../src/docker/plugin/ipam-driver.ts";
-import {
-  parseAddress,
-  parsePool,
-  parseRequestPool,
-} from "../../../../src/docker/plugin/protocol/ipam-requests.ts";
+import { parseAddress, parseRequestPool } from "../../../../src/docker/plugin/protocol/ipam-requests.ts";
 import type { Circumstances, Outcome } from "../../../../src/docker/plugin/refusals.ts";
 import type { PluginState } from "../../../../src/docker/plugin/state/plugin-state.ts";
 import { addressOf, prefixOf } from "../../../support/ipv4.ts";
@@ -112,22 +107,7 @@ describe("requestPool", () => {
   });
 });
 
-describe("releasePool", () => {
-  const request = parsePool(fields("IpamDriver.ReleasePool", { PoolID: POOL_ID }));
-
-  it("frees all addresses, but not under a network: that release is of a second one which was refused", () => {
-    const given = address(at(WITH_POOL), {}).state;
-    const { state } = releasePool(at(given), request);
-    expect(state.pools.get(POOL_ID)).toMatchObject({
-      held: new Map(),
-      released: [addressOf("10.244.7.2").value],
-    });
-    expect(address(at(state), {}).answer.Address).toBe("10.244.7.3/24"); // the order outlasts it
-    const used = { ...given, networks: WITH_NETWORK.networks };
-    expect(releasePool(at(used), request).state).toBe(used);
-    expect(releasePool(at(EMPTY), request).state).toBe(EMPTY);
-  });
-
+describe("a pool", () => {
   it("is forgotten with its addresses when the host has another lease and no network is on it", () => {
     const moved = pool(at(WITH_POOL, MOVED_LEASE), {}).state;
     expect([...moved.pools.keys()]).toEqual(["twill/10.244.9.0/24"]);

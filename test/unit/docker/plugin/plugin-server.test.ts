@@ -29,6 +29,9 @@ let server: Server;
 let lines: LogLine[];
 let written: BatchCommand[];
 let kernelFailure: OverlayError | null;
+/** What the host has, as `ip -j -d address show` says it. */
+let present: object[];
+let onFailure: () => void;
 let newsOfNetworks: number;
 
 beforeEach(async () => {
@@ -39,12 +42,18 @@ beforeEach(async () => {
   lines = recorded.lines;
   written = [];
   kernelFailure = null;
+  present = [];
+  onFailure = () => undefined;
   newsOfNetworks = 0;
   const links = new HostLinks({
-    read: () => Promise.resolve([]),
+    read: () => Promise.resolve(present),
     readBatch: () => Promise.resolve([]),
     apply(commands) {
-      if (kernelFailure !== null && commands.length > 0) return Promise.reject(kernelFailure);
+      if (kernelFailure !== null && commands.length > 0) {
+        const failure = kernelFailure;
+        onFailure();
+        return Promise.reject(failure);
+      }
       written.push(...commands);
       return Promise.resolve();
     },
@@ -85,6 +94,7 @@ describe("createPluginServer", () => {
     ["NetworkDriver.RevokeExternalConnectivity", {}],
     ["NetworkDriver.DiscoverNew", {}],
     ["NetworkDriver.DiscoverDelete", {}],
+    ["IpamDriver.ReleasePool", {}],
     ["IpamDriver.GetCapabilities", { RequiresMACAddress: false, RequiresRequestReplay: true }],
     [
       "IpamDriver.GetDefaultAddressSpaces",
@@ -138,6 +148,15 @@ describe("createPluginServer", () => {
     expect(given).not.toContain(undefined);
   });
 
+  it("frees no address with a pool: a driver of somebody else may have containers on it", async () => {
+    await ask("IpamDriver.RequestPool", {});
+    const first = await ask("IpamDriver.RequestAddress", { PoolID: POOL_ID });
+    await ask("IpamDriver.ReleasePool", { PoolID: POOL_ID });
+    await ask("IpamDriver.RequestPool", {});
+    const wish = { PoolID: POOL_ID, Address: String(first.body.Address).replace("/24", "") };
+    expect((await ask("IpamDriver.RequestAddress", wish)).body.Error).toMatch(/^Cannot give 10\.244\.7\.2: /);
+  });
+
   it("takes a network back that the kernel refuses", async () => {
     kernelFailure = new OverlayError("ERR_KERNEL_FAILED", "Cannot change the network configuration: no");
     const answer = await ask("NetworkDriver.CreateNetwork", CREATE_NETWORK);
@@ -148,6 +167,24 @@ describe("createPluginServer", () => {
     ]);
     kernelFailure = null;
     expect((await ask("NetworkDriver.CreateNetwork", CREATE_NETWORK)).body).toEqual({});
+  });
+
+  it("takes back with it what the kernel had made of it already", async () => {
+    const bridge = {
+      ifindex: 9,
+      ifname: "tw-a1a1a1a1a1a1",
+      flags: [],
+      mtu: 1472,
+      linkinfo: { info_kind: "bridge" },
+    };
+    const failure = new OverlayError("ERR_KERNEL_FAILED", "Cannot change the network configuration: no");
+    kernelFailure = failure;
+    onFailure = () => {
+      kernelFailure = null; // of the address alone: the bridge is there
+      present = [bridge];
+    };
+    expect((await ask("NetworkDriver.CreateNetwork", CREATE_NETWORK)).body).toEqual({ Err: failure.message });
+    expect(written).toEqual([["link", "del", "dev", "tw-a1a1a1a1a1a1"]]);
   });
 
   it("says a fault of its own in one sentence, and goes on", async () => {

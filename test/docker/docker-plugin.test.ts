@@ -1,10 +1,12 @@
 /** Networks of Docker's own `docker network create -d twill`, made by two engines on two hosts. */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { PluginHost } from "../support/docker-plugin.ts";
 import { WEB_DIRECTORY, WEB_PORT } from "../support/docker/busybox-image.ts";
 import { itCarriesContainers } from "../support/docker/container-traffic.ts";
+import { EngineContainer } from "../support/docker/engine-container.ts";
 import { EngineLab } from "../support/docker/engine-lab.ts";
 import type { EngineHost } from "../support/docker/engine-lab.ts";
 import { describeOnEngines } from "../support/docker/engine-machine.ts";
@@ -13,11 +15,17 @@ const NETWORK = "overlay";
 const CREATE = ["network", "create", "--driver=twill", "--ipam-driver=twill"];
 const PUBLISHED_PORT = 18_080;
 const ROUNDS = 10;
+const RESTARTED = 5;
+/** What dockerd waits for each request to a plugin that is not there. */
+const MISSING_PLUGIN_WAIT_MS = 15_000;
 
 /** Starts the plugin of a host where its engine looks for it; it ends with the suite. */
-async function startPlugin({ host, engine }: EngineHost): Promise<PluginHost> {
-  const socket = join(engine.pluginDirectory, "twill.sock");
-  const plugin = await PluginHost.create(host.namespace, host.files.subnetFile, socket);
+async function startPlugin(
+  { host, engine }: EngineHost,
+  { driver = "twill", subnetFile = host.files.subnetFile } = {},
+): Promise<PluginHost> {
+  const socket = join(engine.pluginDirectory, `${driver}.sock`);
+  const plugin = await PluginHost.create(host.namespace, subnetFile, socket);
   await plugin.start([`--docker-socket=${engine.socket}`]);
   return plugin;
 }
@@ -69,7 +77,11 @@ describeOnEngines("docker network create -d twill", () => {
     });
 
     it.each([
-      ["a second network on the lease", [...CREATE, "second"], /has the network overlay|already/],
+      [
+        "a second network on the lease",
+        [...CREATE, "second"],
+        /has this host's lease \S+ already; use that one/,
+      ],
       [
         "a subnet that is not the lease",
         [...CREATE, "--subnet=10.99.0.0/24", "x"],
@@ -78,6 +90,16 @@ describeOnEngines("docker network create -d twill", () => {
       ["an option that nobody knows", [...CREATE, "--opt=colour=red", "x"], /colour/],
     ])("refuse %s with a sentence", async (_what, argv, sentence) => {
       await expect(here.engine.docker(argv)).rejects.toThrow(sentence);
+    });
+
+    it("are refused a network with a sentence where the host has no lease yet", async () => {
+      await using early = await startPlugin(here, {
+        driver: "early",
+        subnetFile: "/run/twill-test/none.env",
+      });
+      expect(early.pid).toBeGreaterThan(0);
+      const argv = ["network", "create", "--driver=early", "--ipam-driver=early", "early"];
+      await expect(here.engine.docker(argv)).rejects.toThrow(/there is no \S+ yet; start twill agent/);
     });
 
     it(`have other addresses, round after round, whoever is killed`, async () => {
@@ -109,6 +131,34 @@ describeOnEngines("docker network create -d twill", () => {
         },
       );
       expect(await other.ping(lonely.address, { count: 20, intervalMs: 10 })).toMatchObject({ lost: 0 });
+    });
+
+    it("come up with dockerd while the agent is down and there is no lease, as after a boot", async () => {
+      const { host, engine } = there;
+      const names = Array.from({ length: RESTARTED }, (_, i) => `always${i}`);
+      for (const name of names) await engine.run(name, { network: NETWORK, flags: ["--restart=always"] });
+      host.agent.kill("SIGKILL");
+      await host.agent.exited;
+      await engine.stopDaemon();
+      await pluginThere.end("SIGTERM");
+      await rm(host.files.subnetFile);
+
+      await pluginThere.start([`--docker-socket=${engine.socket}`]);
+      const startMs = performance.now();
+      await engine.startDaemon();
+      const tookMs = performance.now() - startMs;
+      console.info(
+        `dockerd answers after ${tookMs.toFixed(0)} ms, ${RESTARTED} containers of the plugin's among its own`,
+      );
+      expect(tookMs).toBeLessThan(MISSING_PLUGIN_WAIT_MS);
+      const addresses = await eventually(
+        async () =>
+          Promise.all(
+            names.map(async (name) => (await EngineContainer.find(engine, host.namespace, name)).address),
+          ),
+        { timeoutMs: 20_000 },
+      );
+      expect(new Set(addresses).size).toBe(RESTARTED);
     });
   });
 });

@@ -3,6 +3,7 @@ import type { SubnetFile } from "../../files/subnet-file.ts";
 import { Ipv4Prefix } from "../../net/ipv4.ts";
 import { escapeUntrusted, showUntrusted } from "../../net/untrusted-text.ts";
 import type { DockerNetwork, EngineVersion } from "./docker-state.ts";
+import { shellWord } from "./shell-word.ts";
 import {
   BRIDGE_NAME,
   DEFAULT_BRIDGE,
@@ -31,8 +32,6 @@ export type NetworkPlan =
 
 /** Docker's default network, whose bridge is docker0. */
 const DEFAULT_NETWORK = "bridge";
-/** Names that need no quotes in a command line: Docker gives containers no others. */
-const PLAIN_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /** Decides whether the network is to be made, is there as it should be, or what stands in the way. */
 export function planNetwork(situation: NetworkSituation): NetworkPlan {
@@ -129,10 +128,6 @@ function removeCommands({ name, containers }: DockerNetwork): string {
     (one) => `docker network disconnect --force ${network} ${shellWord(one)} && `,
   );
   return `${disconnects.join("")}docker network rm ${network}`;
-}
-
-function shellWord(name: string): string {
-  return PLAIN_NAME.test(name) ? name : `'${escapeUntrusted(name).replaceAll("'", "'\\''")}'`;
 }
 
 /** What the user should know about the network. */

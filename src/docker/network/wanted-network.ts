@@ -4,6 +4,7 @@ import type { SubnetFile } from "../../files/subnet-file.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrusted } from "../../net/untrusted-text.ts";
 import type { EngineVersion } from "./docker-state.ts";
+import { shellWord } from "./shell-word.ts";
 
 /** Name of the bridge unless the user has another wish. */
 export const DEFAULT_BRIDGE = "twill0";
@@ -105,15 +106,10 @@ export function createArguments(
 export function createCommandLine(request: NetworkRequest): string {
   return [
     "twill docker-network create",
-    ...(request.subnetFile === DEFAULT_SUBNET_FILE ? [] : [`--subnet-file ${quote(request.subnetFile)}`]),
+    ...(request.subnetFile === DEFAULT_SUBNET_FILE ? [] : [`--subnet-file ${shellWord(request.subnetFile)}`]),
     ...(request.bridge === null ? [] : [`--bridge ${request.bridge}`]),
     ...(request.isPublishedOnly ? ["--published-only"] : []),
     ...request.overlayDevices.map((device) => `--overlay-device ${device}`),
     request.name,
   ].join(" ");
-}
-
-/** One word of a shell's command line. */
-function quote(text: string): string {
-  return /^[A-Za-z0-9_./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -46,7 +46,7 @@ const VALUES: ReadonlyMap<string, "subnetFile" | "outputFile" | "combinedName"> 
   ["k", "combinedName"],
 ]);
 /** What a shell takes as a variable. The script runs any other text as code, by `eval`. */
-const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+export const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /**
  * Reads the arguments: letters may stand together (`-ic`) and a value in the same word (`-kNAME`). A word that is no

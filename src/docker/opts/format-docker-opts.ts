@@ -4,12 +4,12 @@
  */
 import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrusted } from "../../net/untrusted-text.ts";
+import { SHELL_NAME } from "./docker-opts-request.ts";
 import type { DockerOptsRequest } from "./docker-opts-request.ts";
 
 /** Variables of a shell, by name. */
 export type ShellVariables = ReadonlyMap<string, string>;
 
-const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Variables that are written beside our own: those whose name has this in it. */
 const OPTION_NAME_PART = "DOCKER_OPT_";
 /** Docker masquerades exactly when the agent does not. */

@@ -1,20 +1,20 @@
 #!/usr/bin/env node
 /**
- * The entry of `twill-cni`. A runtime waits for it with each container, so it loads nothing it does not need, and reads
- * and writes without streams.
+ * The entry of `twill-cni`. A runtime waits for it with each container, so it loads nothing it does not need.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import process from "node:process";
+import { text } from "node:stream/consumers";
 import { keepCompiledCode } from "./compile-cache.mjs";
 
-const [STDIN, STDOUT, STDERR] = [0, 1, 2];
+const [STDOUT, STDERR] = [1, 2];
 
 keepCompiledCode();
 const { runPlugin } = await import("../cni/run-plugin.ts");
 const { output, exitCode } = await runPlugin({
   env: process.env,
-  readInput: () => readFileSync(STDIN, "utf8"),
-  writeError: (text) => writeFileSync(STDERR, text),
+  readInput: () => text(process.stdin), // a read of the descriptor fails where a runtime gives one that does not block
+  writeError: (line) => writeFileSync(STDERR, line),
 });
 process.exitCode = exitCode;
 try {

@@ -11,7 +11,7 @@ import { NEWEST_VERSION, checkVersion, checkVersionHasCheck, formatVersions } fr
 export interface PluginProcess {
   readonly env: Environment;
   /** All of standard input; not called where none is needed. */
-  readonly readInput: () => string;
+  readonly readInput: () => Promise<string>;
   readonly writeError: (text: string) => void;
 }
 
@@ -27,7 +27,7 @@ export async function runPlugin({ env, readInput, writeError }: PluginProcess): 
   try {
     const command = readCommand(env);
     if (command === "VERSION") return { output: formatVersions(), exitCode: 0 };
-    const config = parseNetworkConfig(readAll(readInput));
+    const config = parseNetworkConfig(await readAll(readInput));
     checkVersion(config.cniVersion);
     cniVersion = config.cniVersion ?? NEWEST_VERSION;
     if (command === "CHECK") checkVersionHasCheck(config.cniVersion);
@@ -38,9 +38,9 @@ export async function runPlugin({ env, readInput, writeError }: PluginProcess): 
   }
 }
 
-function readAll(readInput: () => string): string {
+async function readAll(readInput: () => Promise<string>): Promise<string> {
   try {
-    return readInput();
+    return await readInput();
   } catch (err) {
     const reason = err instanceof Error ? err.message : String(err);
     const message = `Cannot read the network's configuration from standard input: ${reason}`;

@@ -56,7 +56,7 @@ async function run(command: string, members: object = {}, env: Record<string, st
       CNI_PATH: `${directory}/nothing:${directory}/bin`,
       ...env,
     },
-    readInput: () => JSON.stringify(config),
+    readInput: async () => Promise.resolve(JSON.stringify(config)),
     writeError: (text) => (stderr += text),
   });
   return { exitCode, stdout: output === "" ? "" : (JSON.parse(output) as unknown), stderr };
@@ -306,9 +306,7 @@ describe("STATUS", () => {
 it("tells when the configuration cannot be read", async () => {
   const broken = {
     env: { CNI_COMMAND: "DEL", CNI_CONTAINERID: "c1", CNI_IFNAME: "eth0", CNI_PATH: "/x" },
-    readInput: () => {
-      throw new Error("EISDIR: illegal operation on a directory, read");
-    },
+    readInput: async () => Promise.reject(new Error("EISDIR: illegal operation on a directory, read")),
     writeError: () => undefined,
   };
   const { output, exitCode } = await runPlugin(broken);

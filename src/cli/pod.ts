@@ -2,11 +2,11 @@
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
-import { isRunning } from "../files/process-identity.ts";
 import { loadCniConfig, ownCniConfig } from "../pod/cni-config.ts";
+import { formatPods, seePods } from "../pod/list-pods.ts";
 import { requirePodName } from "../pod/pod-name.ts";
 import { DEFAULT_PODS_DIRECTORY, PodStore } from "../pod/pod-store.ts";
-import { commandInPod, endPod, formatPods, requireRunningPod } from "../pod/pods.ts";
+import { commandInPod, endPod, requireRunningPod } from "../pod/pods.ts";
 import { runPod } from "../pod/run-pod.ts";
 import { waitForLease } from "../pod/wait-for-lease.ts";
 import { commandAfterDashes } from "./command-after-dashes.ts";
@@ -20,9 +20,12 @@ interface PluginOptions extends StoreOptions {
   readonly cniPath: readonly string[];
 }
 
-interface RunOptions extends PluginOptions {
-  readonly subnetFile: string;
+interface RemoveOptions extends PluginOptions {
   readonly cniConfig?: string;
+}
+
+interface RunOptions extends RemoveOptions {
+  readonly subnetFile: string;
   readonly wait: number;
 }
 
@@ -66,6 +69,7 @@ function runCommand(out: NodeJS.WritableStream): Command {
       const plan = {
         name: requirePodName(name),
         command: argv.length === 0 ? WEB_SERVER : commandAfterDashes(argv, POD_EXEC),
+        searchPath: process.env.PATH ?? "",
         cniConfig:
           options.cniConfig === undefined
             ? ownCniConfig(options.subnetFile)
@@ -105,8 +109,7 @@ function listCommand(out: NodeJS.WritableStream): Command {
   return withStore(new Command("list"))
     .description("show the pods of this host")
     .action(async (options: StoreOptions) => {
-      const pods = await new PodStore(options.podsDir).list();
-      out.write(formatPods(pods, (pod) => isRunning(pod.process)));
+      out.write(formatPods(await seePods(new PodStore(options.podsDir))));
     });
 }
 
@@ -114,8 +117,14 @@ function rmCommand(out: NodeJS.WritableStream): Command {
   return withPlugins(new Command("rm"))
     .description("end a pod and give its address back; one that is not there is no error")
     .argument("<name>", "name of the pod")
-    .action(async (name: string, options: PluginOptions) => {
-      const wasThere = await endPod(requirePodName(name), new PodStore(options.podsDir), options.cniPath);
+    .option(
+      "--cni-config <path>",
+      "detach with this configuration instead of the one that the pod was attached with",
+    )
+    .action(async (name: string, options: RemoveOptions) => {
+      const { podsDir, cniConfig: path, cniPath: pluginPath } = options;
+      const cniConfig = path === undefined ? null : await loadCniConfig(path);
+      const wasThere = await endPod(requirePodName(name), new PodStore(podsDir), { cniConfig, pluginPath });
       if (!wasThere) out.write(`There is no pod ${name}.\n`);
     });
 }

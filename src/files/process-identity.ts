@@ -59,7 +59,18 @@ export function identifyProcess(pid: number): ProcessIdentity | null {
 /** Whether this very process still runs. A zombie, which only waits for its parent, does not. */
 export function isRunning(identity: ProcessIdentity): boolean {
   const stat = readProcessStat(identity.pid);
-  return stat !== null && stat.startTicks === identity.startTicks && stat.state !== "Z" && stat.state !== "X";
+  if (stat?.startTicks !== identity.startTicks || stat.state === "X") return false;
+  // A first thread that ended before the others looks like a zombie.
+  return stat.state !== "Z" || threadsOf(identity.pid).length > 1;
+}
+
+/** The threads of a process, by number; none when it is gone. */
+export function threadsOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 /** Sends a signal to this very process; false when it is gone. */
@@ -74,14 +85,21 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
 
 /** Every process that was started with this variable in its environment; those we may not read are left out. */
 export function processesWithVariable(variable: string): ProcessIdentity[] {
-  const found: ProcessIdentity[] = [];
-  for (const name of readdirSync("/proc")) {
+  return [...processesWhere((pid) => hasVariable(pid, variable))];
+}
+
+/**
+ * Every process but our own for which `isWanted` holds. One by one, so that whoever wants to signal it can do so before
+ * it has ended and left another in its place; for the same reason those with high numbers, most often the newest, come
+ * first.
+ */
+export function* processesWhere(isWanted: (pid: number) => boolean): Generator<ProcessIdentity> {
+  for (const name of readdirSync("/proc").reverse()) {
     const pid = Number(name);
-    if (!Number.isInteger(pid) || pid === process.pid || !hasVariable(pid, variable)) continue;
-    const identity = identifyProcess(pid);
-    if (identity !== null) found.push(identity);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    const identity = identifyProcess(pid); // before the look: a pid that is reused in between is then found out
+    if (identity !== null && isWanted(pid)) yield identity;
   }
-  return found;
 }
 
 function hasVariable(pid: number, variable: string): boolean {

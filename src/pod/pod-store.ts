@@ -6,16 +6,27 @@ import { mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileError, hasErrorCode } from "../files/file-error.ts";
 import { replaceFile } from "../files/replace-file.ts";
-import { OverlayError } from "../net/overlay-error.ts";
+import { markScope } from "./netns-mark.ts";
 import { isPodName } from "./pod-name.ts";
-import { formatPodRecord, parsePodRecord } from "./pod-record.ts";
-import type { PodRecord } from "./pod-record.ts";
+import { formatPodRecord, parsePodRecord, salvagePodRecord } from "./pod-record.ts";
+import type { PodRecord, PodTraces } from "./pod-record.ts";
 
 /** Where pods are written down. */
 export const DEFAULT_PODS_DIRECTORY = "/run/twill-pods";
 
 const DIRECTORY_MODE = 0o700;
 const RECORD_MODES = { fileMode: 0o600, keepsFileMode: false, directoryMode: DIRECTORY_MODE } as const;
+
+/** A pod as it is on disk. */
+export interface StoredPod {
+  readonly name: string;
+  /** Null when what is written down is damaged. */
+  readonly record: PodRecord | null;
+  /** What of it is known all the same. */
+  readonly traces: PodTraces;
+  /** Path of the record. */
+  readonly recordFile: string;
+}
 
 /** The pods below one directory. */
 export class PodStore {
@@ -45,23 +56,22 @@ export class PodStore {
     await this.#makeDirectory(join(this.directory, name));
   }
 
-  /** The pod's record, or null when there is no such pod. @throws {OverlayError} `ERR_FILE_FAILED` */
-  async read(name: string): Promise<PodRecord | null> {
-    const path = this.#recordFile(name);
-    let text: string;
-    try {
-      text = await readFile(path, "utf8");
-    } catch (err) {
+  /** The pod, or null when there is none of this name. @throws {OverlayError} `ERR_FILE_FAILED` */
+  async read(name: string): Promise<StoredPod | null> {
+    const recordFile = this.#recordFile(name);
+    const text = await readFile(recordFile, "utf8").catch((err: unknown) => {
       if (hasErrorCode(err, "ENOENT")) return null;
-      throw fileError(`Cannot read the record of pod ${name}`, path, err, "--pods-dir");
-    }
+      if (hasErrorCode(err, "ENOTDIR") || hasErrorCode(err, "EISDIR")) return ""; // damaged, too
+      throw fileError(`Cannot read the record of pod ${name}`, recordFile, err, "--pods-dir");
+    });
+    if (text === null) return null;
     const record = parsePodRecord(text, name);
-    if (record !== null) return record;
-    throw new OverlayError(
-      "ERR_FILE_FAILED",
-      `Cannot use ${path}: it is no record of pod ${name}; end its processes by hand and remove the file`,
-      { path },
-    );
+    return { name, record, traces: record ?? salvagePodRecord(text, name), recordFile };
+  }
+
+  /** What the marks of this pod begin with, or null when it has no directory. */
+  async markScope(name: string): Promise<string | null> {
+    return await markScope(name, join(this.directory, name));
   }
 
   /** @throws {OverlayError} `ERR_FILE_FAILED` */
@@ -71,22 +81,24 @@ export class PodStore {
 
   /** Forgets a pod. What is gone already is no error. */
   async remove(name: string): Promise<void> {
+    // The record first, what a kill leaves is then no pod. What stands in its place when it is damaged goes with the rest.
+    await rm(this.#recordFile(name), { force: true }).catch(() => undefined);
     await rm(join(this.directory, name), { recursive: true, force: true });
   }
 
   /** Every pod, by name. @throws {OverlayError} `ERR_FILE_FAILED` */
-  async list(): Promise<PodRecord[]> {
+  async list(): Promise<StoredPod[]> {
     const entries = await readdir(this.directory).catch((err: unknown) => {
       if (hasErrorCode(err, "ENOENT")) return [];
       throw fileError("Cannot list the pods", this.directory, err, "--pods-dir");
     });
-    const records = await Promise.all(
+    const pods = await Promise.all(
       entries
         .filter(isPodName)
         .sort()
         .map((name) => this.read(name)),
     );
-    return records.filter((record) => record !== null);
+    return pods.filter((pod) => pod !== null);
   }
 
   #recordFile(name: string): string {

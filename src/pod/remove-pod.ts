@@ -1,47 +1,77 @@
-import { closeSync, openSync } from "node:fs";
-import { isRunning } from "../files/process-identity.ts";
+import { OverlayError } from "../net/overlay-error.ts";
+import type { CniConfig } from "./cni-config.ts";
 import { deleteFromNetwork } from "./cni-plugin.ts";
+import { endProcesses } from "./end-processes.ts";
+import { findNetns, processesOf } from "./find-netns.ts";
+import type { PodNetns } from "./find-netns.ts";
+import { cutHostEnds, findHostEnds } from "./host-ends.ts";
+import { netnsNumberOf } from "./netns-number.ts";
+import { waitForOrphanedPlugins } from "./orphaned-plugins.ts";
 import { containerIdOf } from "./pod-name.ts";
-import { endPodProcess, netnsPathOf } from "./pod-process.ts";
-import type { PodRecord } from "./pod-record.ts";
+import type { PodTraces } from "./pod-record.ts";
 import type { PodStore } from "./pod-store.ts";
 
-/**
- * Ends a pod, or what is left of one: its process first, so that it still has its network when it says good-bye, then
- * the attachment, then the record. What is gone already is no error; on rejection the record stays for another try.
- * Whoever calls holds the lock.
- * @throws {OverlayError} `ERR_POD_FAILED`
- */
-export async function removePod(
-  record: PodRecord,
-  store: PodStore,
-  pluginPath: readonly string[],
-): Promise<void> {
-  const netns = openNetns(record);
-  try {
-    await endPodProcess(record.process);
-    await deleteFromNetwork(
-      record.cniConfig,
-      {
-        containerId: containerIdOf(record.name),
-        // Through our own descriptor: it keeps the namespace, which the process has left.
-        netnsPath: netns === null ? "" : `/proc/${process.pid}/fd/${netns}`,
-        pluginPath,
-      },
-      record.attachment?.result ?? null,
-    );
-  } finally {
-    if (netns !== null) closeSync(netns);
-  }
-  await store.remove(record.name);
+/** How a pod is detached. */
+export interface DetachPlan {
+  readonly cniConfig: CniConfig;
+  /** Whether the record does not tell, so that it may be wrong. */
+  readonly isGuess: boolean;
+  /** Directories that CNI plugins are looked for in. */
+  readonly pluginPath: readonly string[];
 }
 
-/** A descriptor of the pod's namespace, or null when it is gone with its process. */
-function openNetns({ process: identity }: PodRecord): number | null {
-  if (!isRunning(identity)) return null;
+/**
+ * Ends a pod, or what is left of one: its processes first, so that they still have their network when they say
+ * good-bye, then the attachment, then the record. What is gone already is no error; on rejection the record stays for
+ * another try. Whoever calls holds the lock.
+ *
+ * Its address becomes free only when no namespace has it: the plugin takes it from the one we hold, and when nobody we
+ * can see is in it any more, the cable is cut, whoever else may hold it.
+ * @throws {OverlayError} `ERR_POD_FAILED`
+ */
+export async function removePod(pod: PodTraces, plan: DetachPlan, store: PodStore): Promise<void> {
+  await waitForOrphanedPlugins(containerIdOf(pod.name));
+  const scope = await store.markScope(pod.name);
+  const netns = await findNetns(pod, scope);
   try {
-    return openSync(netnsPathOf(identity), "r");
-  } catch {
-    return null; // went between the look and the open
+    if (netns?.number === netnsNumberOf(process.pid))
+      throw new OverlayError("ERR_POD_FAILED", "this command itself runs in its network; run it on the host");
+    await endProcesses(() => processesOf(pod, netns));
+    const path = netns?.path ?? "";
+    if (path === "") await leaveNothing(pod, netns, scope);
+    await detach(pod, plan, path);
+    if (netns !== null && plan.isGuess) await checkDetached(pod, scope);
+  } finally {
+    netns?.close();
   }
+  await store.remove(pod.name);
+}
+
+/** Without a descriptor the plugin can take the address from no namespace: it must be in none. */
+async function leaveNothing(pod: PodTraces, netns: PodNetns | null, scope: string | null): Promise<void> {
+  // What those started that we may not look at, as they ended, only the mark tells from others'.
+  const left = netns && (await findNetns({ ...pod, process: null }, scope));
+  if (left !== null) {
+    left.close();
+    throw new OverlayError(
+      "ERR_POD_FAILED",
+      `process ${left.pid} was started in its network meanwhile; try again`,
+    );
+  }
+  await cutHostEnds(pod.attachment, scope);
+}
+
+async function detach(pod: PodTraces, plan: DetachPlan, netnsPath: string): Promise<void> {
+  const target = { containerId: containerIdOf(pod.name), netnsPath, pluginPath: plan.pluginPath };
+  await deleteFromNetwork(plan.cniConfig, target, pod.attachment?.result ?? null);
+}
+
+/** Another plugin than the one that attached it leaves it as it is, and says that all is well. */
+async function checkDetached(pod: PodTraces, scope: string | null): Promise<void> {
+  const [device] = await findHostEnds(pod.attachment, scope);
+  if (device === undefined) return;
+  throw new OverlayError(
+    "ERR_POD_FAILED",
+    `its record is damaged, and twill-cni did not attach it, as ${device} is still there; give --cni-config the file that twill pod run had`,
+  );
 }

@@ -1,15 +1,18 @@
 /** Making a pod: a namespace, its attachment, its command; all of it written down before it could be lost. */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { isRunning } from "../files/process-identity.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { escapeUntrusted } from "../net/untrusted-text.ts";
 import { addressIn } from "./cni-answer.ts";
 import type { CniConfig } from "./cni-config.ts";
 import { addToNetwork } from "./cni-plugin.ts";
+import { findNetns } from "./find-netns.ts";
+import { findProgram } from "./find-program.ts";
+import { markHostEnds } from "./host-ends.ts";
+import { newMark } from "./netns-mark.ts";
 import { containerIdOf } from "./pod-name.ts";
-import { netnsPathOf, startWaitingPod } from "./pod-process.ts";
+import { startWaitingPod } from "./pod-process.ts";
 import type { WaitingPod } from "./pod-process.ts";
-import type { PodAttachment, PodRecord } from "./pod-record.ts";
+import type { PodRecord } from "./pod-record.ts";
 import type { PodStore } from "./pod-store.ts";
 import { withPodsLock } from "./pods-lock.ts";
 import { removePod } from "./remove-pod.ts";
@@ -18,6 +21,8 @@ import { removePod } from "./remove-pod.ts";
 export interface PodPlan {
   readonly name: string;
   readonly command: readonly string[];
+  /** Directories that the command's program is looked for in, separated by colons. */
+  readonly searchPath: string;
   readonly cniConfig: CniConfig;
   /** Directories that CNI plugins are looked for in. */
   readonly pluginPath: readonly string[];
@@ -26,66 +31,112 @@ export interface PodPlan {
 /**
  * Makes a pod; resolves with its address when its command may start. What a pod of this name left that is gone, with
  * its container for instance, is removed before.
- * @throws {OverlayError} `ERR_POD_FAILED`, with nothing left; also when the pod runs already
+ * @throws {OverlayError} `ERR_POD_FAILED`, with nothing left but what the message says; also when the pod runs already
  */
 export async function runPod(plan: PodPlan, store: PodStore): Promise<string> {
   await store.prepare();
   return await withPodsLock(store.lockFile, async () => {
-    await clearName(plan, store);
-    await store.prepareFor(plan.name);
-    const pod = await startWaitingPod(plan.command, store.logFile(plan.name)).catch(async (err: unknown) => {
-      await store.remove(plan.name);
-      throw cannotRun(plan.name, err);
-    });
-    return await attachAndLetGo(plan, pod, store);
+    try {
+      await clearName(plan, store);
+      return await startAndAttach(plan, await startPod(plan, store), store);
+    } catch (err) {
+      throw new OverlayError(
+        "ERR_POD_FAILED",
+        `Cannot run pod ${plan.name}: ${reasonOf(err)}`,
+        {},
+        { cause: err },
+      );
+    }
   });
 }
 
 async function clearName({ name, pluginPath }: PodPlan, store: PodStore): Promise<void> {
   const earlier = await store.read(name);
   if (earlier === null) return;
-  if (isRunning(earlier.process)) {
-    throw new OverlayError(
-      "ERR_POD_FAILED",
-      `Cannot run pod ${name}: it runs already, pid ${earlier.process.pid}; twill pod rm ${name} ends it`,
+  const { record, recordFile } = earlier;
+  if (record === null)
+    throw failed(
+      `the record of an earlier one, ${recordFile}, is damaged; twill pod rm ${name} ends that one`,
     );
-  }
-  await removePod(earlier, store, pluginPath).catch((err: unknown) => {
-    throw cannotRun(name, err);
+  const netns = await findNetns(record, await store.markScope(name));
+  netns?.close();
+  const pid = netns?.pid ?? (isRunning(record.process) ? record.process.pid : null); // it may have gone elsewhere
+  if (pid !== null) throw failed(`it runs already, pid ${pid}; twill pod rm ${name} ends it`);
+  const detach = { cniConfig: record.cniConfig, isGuess: false, pluginPath };
+  await removePod(record, detach, store).catch((err: unknown) => {
+    const advice = `twill pod rm ${name} tries again, with another configuration when given --cni-config`;
+    throw failed(`what an earlier one left cannot be removed: ${reasonOf(err)}; ${advice}`);
   });
 }
 
-async function attachAndLetGo(plan: PodPlan, pod: WaitingPod, store: PodStore): Promise<string> {
-  const { name, command, cniConfig, pluginPath } = plan;
-  const started: PodRecord = { name, process: pod.identity, command, cniConfig, attachment: null };
+async function startPod({ name, command, searchPath }: PodPlan, store: PodStore): Promise<WaitingPod> {
+  requireProgram(command[0] ?? "", searchPath);
+  await store.prepareFor(name);
   try {
-    await store.write(started); // from here on another command finds it, whatever becomes of us
-    const attachment = await attach(plan, pod);
-    await store.write({ ...started, attachment });
-    await pod.letGo();
-    return attachment.address;
+    const scope = await store.markScope(name);
+    if (scope === null) throw failed(`somebody removed ${store.directory}/${name}`);
+    return await startWaitingPod(command, newMark(scope), store.logFile(name));
   } catch (err) {
-    // The first error tells more. What cannot attach often cannot detach, and must not keep the name.
-    await removePod(started, store, pluginPath).catch(() => store.remove(name));
-    throw cannotRun(name, err);
+    await store.remove(name);
+    throw err;
   }
 }
 
-async function attach(plan: PodPlan, pod: WaitingPod): Promise<PodAttachment> {
-  const netnsPath = netnsPathOf(pod.identity);
-  await promisify(execFile)("nsenter", [`--net=${netnsPath}`, "--", "ip", "link", "set", "lo", "up"]);
-  const { cniConfig, pluginPath } = plan;
-  const result = await addToNetwork(cniConfig, {
-    containerId: containerIdOf(plan.name),
-    netnsPath,
-    pluginPath,
-  });
-  const address = addressIn(result);
-  if (address !== null) return { address, result };
-  throw new OverlayError("ERR_POD_FAILED", `the CNI plugin ${cniConfig.type} gave it no IPv4 address`);
+async function startAndAttach(plan: PodPlan, pod: WaitingPod, store: PodStore): Promise<string> {
+  const { name, command, cniConfig, pluginPath } = plan;
+  let record: PodRecord = {
+    name,
+    process: pod.identity,
+    netns: pod.netns,
+    command,
+    cniConfig,
+    attachment: null,
+  };
+  try {
+    await store.write(record); // from here on another command finds it, whatever becomes of us
+    const target = { containerId: containerIdOf(name), netnsPath: pod.netnsPath, pluginPath };
+    const result = await addToNetwork(cniConfig, target);
+    const address = addressIn(result);
+    if (address === null) throw failed(`the CNI plugin ${cniConfig.type} gave it no IPv4 address`);
+    const attachment = { address, result };
+    record = { ...record, attachment };
+    await markHostEnds(attachment, pod.netns.mark);
+    await store.write(record);
+    await pod.letGo();
+    return address;
+  } catch (err) {
+    const left = await undo(record, plan, store);
+    throw left === null ? err : failed(`${reasonOf(err)}; ${left}`);
+  }
 }
 
-function cannotRun(name: string, err: unknown): OverlayError {
-  const reason = err instanceof Error ? err.message : String(err);
-  return new OverlayError("ERR_POD_FAILED", `Cannot run pod ${name}: ${reason}`, {}, { cause: err });
+/**
+ * Removes what could not be made; resolves with what is left of it, or null. The record stays when the plugin cannot
+ * detach the pod: an ADD that failed may have given it an address all the same.
+ */
+async function undo(record: PodRecord, plan: PodPlan, store: PodStore): Promise<string | null> {
+  const { cniConfig, pluginPath } = plan;
+  try {
+    await removePod(record, { cniConfig, isGuess: false, pluginPath }, store);
+    return null;
+  } catch (err) {
+    const hasPlugin = findProgram(cniConfig.type, pluginPath.join(":")) !== null;
+    if (hasPlugin) return `twill pod rm ${record.name} has to remove what is left, as now ${reasonOf(err)}`;
+    await store.remove(record.name); // nothing was called
+    return null;
+  }
+}
+
+/** Before a shell could take a word of its own for a program. */
+function requireProgram(program: string, searchPath: string): void {
+  if (findProgram(program, searchPath) === null)
+    throw failed(`there is no program ${escapeUntrusted(program)}`);
+}
+
+function failed(reason: string): OverlayError {
+  return new OverlayError("ERR_POD_FAILED", reason);
+}
+
+function reasonOf(err: unknown): string {
+  return err instanceof Error ? err.message : String(err);
 }

@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { identifyProcess, isRunning } from "../../src/files/process-identity.ts";
 import type { CommandResult } from "../../src/lab/machine/run-command.ts";
-import type { PodRecord } from "../../src/pod/pod-record.ts";
 import { eventually } from "../support/eventually.ts";
 import { createLab } from "../support/lab.ts";
 import type { Lab } from "../support/lab.ts";
 import { PodHost } from "../support/pod-host.ts";
+import { recordOf } from "../support/started-pod.ts";
 
 const SLEEP = ["sleep", "3600"];
 
@@ -37,10 +37,6 @@ async function runChecked(host: PodHost, name: string, command?: readonly string
   const { code, stdout, stderr } = await host.run(name, command);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   return stdout.trim();
-}
-
-async function recordOf(host: PodHost, name: string): Promise<PodRecord> {
-  return JSON.parse(await readFile(join(host.podsDirectory, name, "pod.json"), "utf8")) as PodRecord;
 }
 
 /** What removing all pods leaves: nothing. */
@@ -196,7 +192,7 @@ describe("twill pod", () => {
     try {
       const pid = other.pid ?? 0;
       const reused = { ...record, process: { pid, startTicks: record.process.startTicks } };
-      await writeFile(join(one.podsDirectory, "web", "pod.json"), JSON.stringify(reused));
+      await writeFile(one.recordFile("web"), JSON.stringify(reused));
       expect((await one.exec("web", ["true"])).stderr).toContain("its command has ended");
       await removeAll(one, "web");
       expect(other.exitCode ?? other.signalCode).toBeNull();
@@ -223,15 +219,17 @@ describe("twill pod run that cannot", () => {
   });
 
   it("says that there is no such program, and leaves nothing", async () => {
-    expect(await one.run("web", ["no-such-program", "7"])).toMatchObject({
-      code: 1,
-      stderr: "twill: Cannot run pod web: there is no program no-such-program\n",
-    });
+    for (const name of ["no-such-program", "cd", "/tmp"]) {
+      expect(await one.run("web", [name, "7"])).toMatchObject({
+        code: 1,
+        stderr: `twill: Cannot run pod web: there is no program ${name}\n`,
+      });
+    }
     expect(existsSync(join(one.podsDirectory, "web"))).toBe(false);
     expect(await one.givenAddresses()).toEqual([]);
   });
 
-  it("says what the plugin says, and leaves nothing", async () => {
+  it("says what the plugin says, and what it leaves", async () => {
     const host = await PodHost.prepare(two.host, join(folder, "broken"));
     await host.writeConfig({
       cniVersion: "1.0.0",
@@ -243,11 +241,15 @@ describe("twill pod run that cannot", () => {
     const refused = await host.run("web", SLEEP);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(
-      /^twill: Cannot run pod web: the CNI plugin bridge failed to ADD: .*none-such.*\(CNI error [0-9]+\)\n$/,
+      /^twill: Cannot run pod web: the CNI plugin bridge failed to ADD: .*none-such.*\(CNI error [0-9]+\); twill pod rm web has to remove what is left, as now .*\n$/,
     );
+    await host.writeConfig({ cniVersion: "1.0.0", name: "pods", type: "bridge", bridge: "cni0" });
+    await host.pod("rm", "--cni-config", host.configFile, "web");
+    expect(existsSync(join(host.podsDirectory, "web"))).toBe(false);
+
     await host.writeConfig({ cniVersion: "1.0.0", name: "pods", type: "no-such-plugin" });
-    expect((await host.run("web", SLEEP)).stderr).toContain(
-      "Cannot run pod web: there is no CNI plugin no-such-plugin in /opt/cni/bin:",
+    expect((await host.run("web", SLEEP)).stderr).toMatch(
+      /^twill: Cannot run pod web: there is no CNI plugin no-such-plugin in \/opt\/cni\/bin:[^;]*; install it there, or give --cni-path\n$/,
     );
     expect(existsSync(join(host.podsDirectory, "web"))).toBe(false);
   });

@@ -7,6 +7,9 @@ import type { LabHost } from "./lab.ts";
 
 const TWILL = fileURLToPath(new URL("../../bin/twill", import.meta.url));
 
+/** Past the gateway. */
+const FIRST_OF_POOL = 10;
+
 /** A host on which pods are made with the plain bridge plugin, with the lease of its agent. */
 export class PodHost {
   readonly host: LabHost;
@@ -19,13 +22,18 @@ export class PodHost {
     this.podsDirectory = join(folder, "pods");
   }
 
-  static async prepare(host: LabHost, folder: string): Promise<PodHost> {
+  /** @param poolSize - how many addresses there are for pods; all of the lease when left out */
+  static async prepare(host: LabHost, folder: string, poolSize?: number): Promise<PodHost> {
     const own = new PodHost(host, join(folder, host.name));
     await mkdir(own.#folder, { recursive: true });
     const { subnet, overlayMtu } = await host.subnetFile();
+    const limits = poolSize && {
+      rangeStart: subnet.address.plus(FIRST_OF_POOL).toString(),
+      rangeEnd: subnet.address.plus(FIRST_OF_POOL + poolSize - 1).toString(),
+    };
     const ipam = {
       type: "host-local",
-      ranges: [[{ subnet: subnet.toString() }]],
+      ranges: [[{ subnet: subnet.toString(), ...limits }]],
       routes: [{ dst: "0.0.0.0/0" }],
       dataDir: join(own.#folder, "addresses"),
     };
@@ -36,7 +44,7 @@ export class PodHost {
 
   /** Another configuration for the pods to come. */
   async writeConfig(config: object): Promise<void> {
-    await writeFile(this.#config, JSON.stringify(config));
+    await writeFile(this.configFile, JSON.stringify(config));
   }
 
   async run(
@@ -44,7 +52,7 @@ export class PodHost {
     command: readonly string[] = [],
     flags: readonly string[] = [],
   ): Promise<CommandResult> {
-    const files = ["--cni-config", this.#config, "--subnet-file", this.host.files.subnetFile];
+    const files = ["--cni-config", this.configFile, "--subnet-file", this.host.files.subnetFile];
     const dashes = command.length === 0 ? [] : ["--"];
     return await this.pod("run", ...files, ...flags, name, ...dashes, ...command);
   }
@@ -71,7 +79,13 @@ export class PodHost {
     return (JSON.parse(shown.stdout) as { ifname: string }[]).map(({ ifname }) => ifname);
   }
 
-  get #config(): string {
+  /** Path of a pod's record. */
+  recordFile(name: string): string {
+    return join(this.podsDirectory, name, "pod.json");
+  }
+
+  /** What pods are attached with. */
+  get configFile(): string {
     return join(this.#folder, "cni.json");
   }
 }

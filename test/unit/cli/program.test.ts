@@ -131,16 +131,23 @@ describe("twill pod", () => {
     expect((await run("pod", "list", ...pods)).out).toBe("NAME  ADDRESS  STATE  PID  COMMAND\n");
   });
 
-  it("refuses a record that it cannot trust", async () => {
+  it("refuses a record that it cannot trust, and shows the others", async () => {
     const directory = await mkdtemp(join(tmpdir(), "twill-pods-"));
     try {
-      await mkdir(join(directory, "web"));
-      await writeFile(join(directory, "web", "pod.json"), '{"name":"web","process":{"pid":-1}}');
-      const { status, err } = await run("pod", "rm", "--pods-dir", directory, "web");
-      expect([status, err]).toEqual([
-        1,
-        `twill: Cannot use ${directory}/web/pod.json: it is no record of pod web; end its processes by hand and remove the file\n`,
-      ]);
+      for (const name of ["bad", "file"]) await mkdir(join(directory, name));
+      const recordFile = join(directory, "bad", "pod.json");
+      await writeFile(recordFile, '{"name":"bad","process":{"pid":-1}}');
+      await writeFile(join(directory, "neither"), "");
+      const pods = ["--pods-dir", directory];
+      expect(await run("pod", "ip", ...pods, "bad")).toEqual({
+        status: 1,
+        out: "",
+        err: `twill: Cannot use pod bad: its record ${recordFile} is damaged; twill pod rm bad ends what is left of it\n`,
+      });
+      const { status, out } = await run("pod", "list", ...pods);
+      expect(status).toBe(0);
+      for (const name of ["bad", "neither"])
+        expect(out).toMatch(new RegExp(`^${name} .* damaged .*twill pod rm ${name} ends`, "m"));
     } finally {
       await rm(directory, { recursive: true });
     }

@@ -1,37 +1,49 @@
 import { describe, expect, it } from "vitest";
-import type { PodRecord } from "../../../src/pod/pod-record.ts";
-import { commandInPod, formatPods } from "../../../src/pod/pods.ts";
+import { ownCniConfig } from "../../../src/pod/cni-config.ts";
+import { salvagePodRecord } from "../../../src/pod/pod-record.ts";
+import { commandInPod, planDetach } from "../../../src/pod/pods.ts";
 
-const WEB: PodRecord = {
-  name: "web",
-  process: { pid: 4711, startTicks: "1" },
-  command: ["iperf3", "--server"],
-  cniConfig: { cniVersion: "1.0.0", name: "twill", type: "twill-cni" },
-  attachment: { address: "10.244.7.2", result: null },
-};
-const ODD: PodRecord = { ...WEB, name: "odd", command: ["sh", "-c", "\u001b[2J\n"], attachment: null };
-
-describe("formatPods", () => {
-  it("is a table of names, addresses, states, processes and commands", () => {
-    expect(formatPods([ODD, WEB], (pod) => pod.name === "web")).toBe(
-      [
-        "NAME  ADDRESS     STATE    PID   COMMAND",
-        "odd   -           ended    4711  sh -c ?[2J?",
-        "web   10.244.7.2  running  4711  iperf3 --server",
-        "",
-      ].join("\n"),
-    );
-  });
-});
+const BRIDGE = { cniVersion: "1.0.0", name: "pods", type: "bridge" };
+const PATHS = { pluginPath: ["/opt/cni/bin"] };
 
 describe("commandInPod", () => {
-  it("enters the namespace of the pod's process", () => {
-    expect(commandInPod(WEB, ["ping", "10.244.9.2"])).toEqual([
+  it("enters the namespace of the pod", () => {
+    const pod = { attachment: { address: "10.244.7.2", result: null }, netnsPath: "/proc/4711/fd/20" };
+    expect(commandInPod(pod, ["ping", "10.244.9.2"])).toEqual([
       "nsenter",
-      "--net=/proc/4711/ns/net",
+      "--net=/proc/4711/fd/20",
       "--",
       "ping",
       "10.244.9.2",
     ]);
+  });
+});
+
+describe("planDetach", () => {
+  const known = { traces: salvagePodRecord(JSON.stringify({ name: "web", cniConfig: BRIDGE }), "web") };
+  const unknown = { traces: salvagePodRecord("{", "web") };
+  const other = { ...BRIDGE, name: "others" };
+
+  it("detaches as the pod was attached", () => {
+    expect(planDetach(known, { cniConfig: null, ...PATHS })).toEqual({
+      cniConfig: BRIDGE,
+      isGuess: false,
+      ...PATHS,
+    });
+  });
+
+  it("takes what the user says instead", () => {
+    for (const pod of [known, unknown])
+      expect(planDetach(pod, { cniConfig: other, ...PATHS })).toMatchObject({
+        cniConfig: other,
+        isGuess: false,
+      });
+  });
+
+  it("guesses that it was attached as pods are by default, and says that it is a guess", () => {
+    expect(planDetach(unknown, { cniConfig: null, ...PATHS })).toMatchObject({
+      cniConfig: ownCniConfig("/run/flannel/subnet.env"),
+      isGuess: true,
+    });
   });
 });

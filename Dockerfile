@@ -30,7 +30,7 @@ RUN mkdir -p /cni/lib /cni/doc \
 
 FROM ${BASE}
 RUN apt-get update \
-	&& apt-get install -y --no-install-recommends iproute2 iptables nftables iputils-ping iperf3 \
+	&& apt-get install -y --no-install-recommends iproute2 iptables nftables ethtool iputils-ping iperf3 \
 	&& rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY --from=build /cni/lib /usr/lib/cni
 COPY --from=build /cni/doc /usr/share/doc/containernetworking-plugins

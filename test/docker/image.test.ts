@@ -5,12 +5,11 @@
 import { join } from "node:path";
 import { GenericContainer, Network, Wait } from "testcontainers";
 import type { StartedNetwork, StartedTestContainer } from "testcontainers";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { eventually } from "../support/eventually.ts";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { addBaseImages } from "../support/docker/base-images.ts";
 import type { BaseImages } from "../support/docker/base-images.ts";
+import { itRunsTheComposeLab } from "../support/docker/compose-tests.ts";
 import type { DockerEngine } from "../support/docker/docker-engine.ts";
-import { COMPOSE_HOSTS, ComposeLab } from "../support/docker/compose-lab.ts";
 import { describeOnEngines } from "../support/docker/engine-machine.ts";
 import { startOutsideEngine } from "../support/docker/outside-engine.ts";
 
@@ -20,7 +19,6 @@ const MAX_IMAGE_BYTES = 350e6;
 const CONFIG = '{"Network":"10.244.0.0/16"}';
 const BUILD_TIMEOUT_MS = 600_000;
 const PINGS = 20;
-const PODS_TIMEOUT_MS = 60_000;
 
 /** A container that opens a TUN device and forwards; testcontainers has no words for devices and sysctls. */
 class HostContainer extends GenericContainer {
@@ -32,10 +30,13 @@ class HostContainer extends GenericContainer {
   }
 }
 
-/** testcontainers reads these when it is first used. Ryuk, which would clean up, is an image of a registry; the engine goes anyway. */
-function useEngine(engine: DockerEngine): void {
-  process.env.DOCKER_HOST = `unix://${engine.socket}`;
-  process.env.TESTCONTAINERS_RYUK_DISABLED = "true";
+/**
+ * For testcontainers, which reads these when it is first used, until `vi.unstubAllEnvs`. Ryuk, which would clean up, is an
+ * image of a registry; the engine goes anyway.
+ */
+function useEngine({ clientEnvironment }: DockerEngine): void {
+  for (const [name, value] of Object.entries(clientEnvironment)) vi.stubEnv(name, value);
+  vi.stubEnv("TESTCONTAINERS_RYUK_DISABLED", "true");
 }
 
 async function startEtcd(image: string, network: StartedNetwork): Promise<void> {
@@ -70,37 +71,6 @@ async function run(container: StartedTestContainer, argv: string[]): Promise<str
   return output.trim();
 }
 
-/** Waits for the host's pod, which waits for the agent's lease. */
-async function podAddress(lab: ComposeLab, host: string): Promise<string> {
-  return await eventually(() => lab.exec(host, ["twill", "pod", "ip", "web"]), {
-    timeoutMs: PODS_TIMEOUT_MS,
-  });
-}
-
-/** Waits until the host's agent knows the others. */
-async function podsAnswer(lab: ComposeLab, host: string, addresses: readonly string[]): Promise<void> {
-  for (const address of addresses) {
-    const ping = ["twill", "pod", "exec", "web", "--", "ping", "-c", "1", "-W", "1", address];
-    await eventually(() => lab.exec(host, ping), { timeoutMs: PODS_TIMEOUT_MS });
-  }
-}
-
-/** From the pod of one host to those of the others: pings, and a server that says who asks. */
-async function reachesOthers(
-  lab: ComposeLab,
-  host: string,
-  addresses: readonly string[],
-  index: number,
-): Promise<void> {
-  const inPod = ["twill", "pod", "exec", "web", "--"];
-  for (const other of addresses.filter((_, i) => i !== index)) {
-    const pings = await lab.exec(host, [...inPod, "ping", "-c", `${PINGS}`, "-i", "0.05", other]);
-    expect(pings).toContain(`${PINGS} received, 0% packet loss`);
-    const fetched = `fetch("http://${other}:8080/").then(async (r) => console.log(await r.text()))`;
-    expect(await lab.exec(host, [...inPod, "node", "-e", fetched])).toContain(addresses[index]);
-  }
-}
-
 describeOnEngines("the image", () => {
   let engine: DockerEngine | undefined;
   let base: BaseImages;
@@ -114,6 +84,7 @@ describeOnEngines("the image", () => {
     await startEtcd(base.etcd, network);
   }, BUILD_TIMEOUT_MS);
   afterAll(async () => {
+    vi.unstubAllEnvs();
     await engine?.[Symbol.asyncDispose]();
   });
 
@@ -149,31 +120,13 @@ describeOnEngines("the image", () => {
       const fetched = `fetch("http://${other ?? ""}:8080/").then(async (r) => console.log(await r.text()))`;
       expect(await run(host, [...inPod, "node", "-e", fetched])).toContain(own);
     }
+    await Promise.all(hosts.map((host) => host.stop()));
   });
 
-  it.each([
-    ["udp", "user"],
-    ["vxlan", "user"],
-    ["vxlan", "kernel"],
-    ["host-gw", "user"],
-  ])(
-    "makes the compose lab with %s (%s): no ping of 20 is lost in any pair, and nothing stays",
-    async (...way) => {
-      const [TWILL_BACKEND, TWILL_DATAPATH] = way;
-      const images = { TWILL_IMAGE: IMAGE, TWILL_BASE: base.base, TWILL_ETCD_IMAGE: base.etcd };
-      const startMs = performance.now();
-      const lab = await ComposeLab.up(outside(), { ...images, TWILL_BACKEND, TWILL_DATAPATH });
-      try {
-        const addresses = await Promise.all(COMPOSE_HOSTS.map((host) => podAddress(lab, host)));
-        await Promise.all(COMPOSE_HOSTS.map((host) => podsAnswer(lab, host, addresses)));
-        console.info(
-          `${way.join(", ")}: pods answer ${((performance.now() - startMs) / 1000).toFixed(1)} s after \`up\``,
-        );
-        await Promise.all(COMPOSE_HOSTS.map((host, index) => reachesOthers(lab, host, addresses, index)));
-      } finally {
-        await lab.down();
-      }
-      expect(await lab.leftovers()).toEqual([]);
-    },
-  );
+  describe("by docker-compose", () => {
+    itRunsTheComposeLab(() => ({
+      engine: outside(),
+      images: { TWILL_IMAGE: IMAGE, TWILL_BASE: base.base, TWILL_ETCD_IMAGE: base.etcd },
+    }));
+  });
 });

@@ -37,7 +37,8 @@ export class DockerEngine implements AsyncDisposable {
   readonly pluginDirectory: string;
   readonly socket: string;
   readonly logFile: string;
-  readonly #namespace: Namespace;
+  /** Where its bridges, routes and firewall rules are. */
+  readonly namespace: Namespace;
   readonly #flags: readonly string[];
   #ownRun: OwnRun | null = null;
   #daemon: LabProcess | null = null;
@@ -48,7 +49,7 @@ export class DockerEngine implements AsyncDisposable {
     this.pluginDirectory = join(run, "docker/plugins");
     this.socket = join(run, "docker.sock");
     this.logFile = join(engineDirectory(name), "dockerd.log");
-    this.#namespace = namespace;
+    this.namespace = namespace;
     this.#flags = flags;
   }
 
@@ -81,7 +82,7 @@ export class DockerEngine implements AsyncDisposable {
   /** Starts dockerd on what is there and waits until it answers. @throws {OverlayError} `ERR_LAB_FAILED` */
   async startDaemon(): Promise<void> {
     const start = {
-      namespace: this.#namespace,
+      namespace: this.namespace,
       env: { [ENGINE_VARIABLE]: this.name },
       logFile: this.logFile,
     };
@@ -133,7 +134,7 @@ export class DockerEngine implements AsyncDisposable {
 
   /** Starts a container, which serves {@link WEB_DIRECTORY} unless its options have another command. */
   async run(name: string, options: ContainerOptions = {}): Promise<EngineContainer> {
-    return await EngineContainer.run(this, this.#namespace, name, options);
+    return await EngineContainer.run(this, this.namespace, name, options);
   }
 
   /** Kills it with its containers and removes all that is its own. */

@@ -22,9 +22,12 @@ export function netnsNumberOf(pid: number): number | null {
   return numberAt(`/proc/${pid}`);
 }
 
-/** Every process but our own with a thread in this namespace. */
+/**
+ * Every process but our own that is at home in this namespace: its first thread is there or, when that has ended, the
+ * first that has not. One that sends another thread in for a look, as what measures containers does, is not.
+ */
 export function processesIn(number: number): Generator<ProcessIdentity> {
-  return processesWhere((pid) => membersOf(pid).some((member) => member.number === number));
+  return processesWhere((pid) => membersOf(pid)[0]?.number === number);
 }
 
 /** For each process but our own and each namespace it is in a thread that is there, one by one as {@link processesWhere}. */
@@ -32,7 +35,7 @@ export function* allMembers(): Generator<NetnsMember> {
   for (const { pid } of processesWhere(() => true)) yield* membersOf(pid);
 }
 
-/** A thread of this process for each namespace that one of its threads is in. */
+/** A thread of this process for each namespace that one of its threads is in, the oldest threads first. */
 function membersOf(pid: number): NetnsMember[] {
   const members = new Map<number, NetnsMember>();
   for (const thread of threadsOf(pid)) {

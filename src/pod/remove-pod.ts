@@ -11,6 +11,9 @@ import { containerIdOf } from "./pod-name.ts";
 import type { PodTraces } from "./pod-record.ts";
 import type { PodStore } from "./pod-store.ts";
 
+/** What all others come from, in a container as well. */
+const INIT_PID = 1;
+
 /** How a pod is detached. */
 export interface DetachPlan {
   readonly cniConfig: CniConfig;
@@ -34,8 +37,8 @@ export async function removePod(pod: PodTraces, plan: DetachPlan, store: PodStor
   const scope = await store.markScope(pod.name);
   const netns = await findNetns(pod, scope);
   try {
-    if (netns?.number === netnsNumberOf(process.pid))
-      throw new OverlayError("ERR_POD_FAILED", "this command itself runs in its network; run it on the host");
+    const refusal = netns && whyNotToEnd(netns.number, netnsNumberOf(process.pid), netnsNumberOf(INIT_PID));
+    if (refusal !== null) throw new OverlayError("ERR_POD_FAILED", refusal);
     await endProcesses(() => processesOf(pod, netns));
     const path = netns?.path ?? "";
     if (path === "") await leaveNothing(pod, netns, scope);
@@ -45,6 +48,17 @@ export async function removePod(pod: PodTraces, plan: DetachPlan, store: PodStor
     netns?.close();
   }
   await store.remove(pod.name);
+}
+
+/**
+ * Why all that is in the namespace of this number cannot be ended, or null: whatever a record says, it must not be ours,
+ * nor that of the process that all others come from.
+ * @param own - our number, null when it cannot be told; so `init`
+ */
+export function whyNotToEnd(number: number, own: number | null, init: number | null): string | null {
+  if (number === own) return "this command itself runs in its network; run it on the host";
+  if (number === init) return `its first process is in the network of process ${INIT_PID}; end it`;
+  return null;
 }
 
 /** Without a descriptor the plugin can take the address from no namespace: it must be in none. */

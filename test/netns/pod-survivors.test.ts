@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { isRunning } from "../../src/files/process-identity.ts";
 import type { CommandResult } from "../../src/lab/machine/run-command.ts";
+import { buildCProgram } from "../support/build-c-program.ts";
+import { printed } from "../support/child-output.ts";
 import { eventually } from "../support/eventually.ts";
 import { createLab } from "../support/lab.ts";
 import type { Lab } from "../support/lab.ts";
@@ -145,17 +147,53 @@ describe("a pod whose first process is gone", () => {
   });
 
   it("ends with a first process that went elsewhere, and nobody there does", async () => {
-    const elsewhere = `--net=/proc/${process.pid}/ns/net`;
-    const { code, stdout } = await host.run("web", ["nsenter", elsewhere, "--", "sleep", "3600"]);
-    expect(code).toBe(0);
-    const { process: leader } = await recordOf(host, "web");
-    const here = readlinkSync("/proc/self/ns/net");
-    await eventually(() => expect(readlinkSync(`/proc/${leader.pid}/ns/net`)).toBe(here));
-    expect((await host.run("web", ["sleep", "60"])).stderr).toContain(`it runs already, pid ${leader.pid};`);
-    expect(await host.givenAddresses()).toEqual([stdout.trim()]);
-    expect(await host.pod("rm", "web")).toMatchObject({ code: 0, stdout: "", stderr: "" });
-    expect(isRunning(leader)).toBe(false);
-    expect(await host.givenAddresses()).toEqual([]); // and this test still runs
+    const bystander = spawn("unshare", ["--net", "sleep", "3600"], { stdio: "ignore" });
+    try {
+      const elsewhere = `/proc/${bystander.pid ?? 0}/ns/net`;
+      const ours = readlinkSync("/proc/self/ns/net");
+      const there = await eventually(() => {
+        const netns = readlinkSync(elsewhere);
+        return netns === ours ? false : netns;
+      });
+      const { code, stdout } = await host.run("web", [
+        "nsenter",
+        `--net=${elsewhere}`,
+        "--",
+        "sleep",
+        "3600",
+      ]);
+      expect(code).toBe(0);
+      const { process: leader } = await recordOf(host, "web");
+      await eventually(() => expect(readlinkSync(`/proc/${leader.pid}/ns/net`)).toBe(there));
+      expect((await host.run("web", ["sleep", "60"])).stderr).toContain(
+        `it runs already, pid ${leader.pid};`,
+      );
+      expect(await host.givenAddresses()).toEqual([stdout.trim()]);
+      expect(await host.pod("rm", "web")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+      expect(isRunning(leader)).toBe(false);
+      expect(await host.givenAddresses()).toEqual([]);
+      expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
+    } finally {
+      bystander.kill("SIGKILL");
+    }
+  });
+
+  it("leaves a process alone that only looks in with a thread", async () => {
+    const pod = await startPod(host, "web", ["sleep", "3600"]);
+    const source = join(import.meta.dirname, "../support/thread-in-netns.c");
+    await using program = await buildCProgram(source, [], ["-pthread"]);
+    const visitor = spawn(program.path, [`/proc/${pod.record.process.pid}/ns/net`], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    try {
+      await printed(visitor, "there");
+      expect(await host.pod("rm", "web")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+      expect(isRunning(pod.record.process)).toBe(false);
+      expect([await host.givenAddresses(), await host.attachedDevices()]).toEqual([[], []]);
+      expect(visitor.exitCode ?? visitor.signalCode).toBeNull();
+    } finally {
+      visitor.kill("SIGKILL");
+    }
   });
 
   it("is not removed from inside", async () => {

@@ -208,7 +208,7 @@ describe("twill docker-plugin", () => {
       "Cannot make the network: device docker0 has 10.244.7.1 of this host's lease 10.244.7.0/24; take that away first (dockerd --bip, a CNI bridge, another network)",
     );
     await expect(DockerNetwork.create(plugin, host, { options: { bridge: "docker0" } })).rejects.toThrow(
-      "Cannot make the bridge docker0: a device of this name is there that is not this network's; remove it, or give another name with -o bridge=NAME",
+      "Cannot make the bridge docker0: a device of this name is there that is not this network's; remove it (ip link del docker0), or give another name with -o bridge=NAME",
     );
     await host.ip(["link", "del", "docker0"]);
 

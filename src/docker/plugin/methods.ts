@@ -87,7 +87,7 @@ async function makeNetwork(
     await links.makeNetwork(state, network);
   } catch (err) {
     // What was made of it would stand in the way of the next try, which has another id.
-    await links.removeNetwork(state, network).catch(() => undefined);
+    await links.removeNetwork(state, network.id).catch(() => undefined);
     await store.save(before);
     throw err;
   }
@@ -101,8 +101,7 @@ async function removeNetwork(
   { store, links }: Tools,
 ): Promise<Answer> {
   const request = parseNetwork(fields);
-  const network = at.state.networks.get(request.networkId);
-  if (network !== undefined) await links.removeNetwork(at.state, network);
+  await links.removeNetwork(at.state, request.networkId);
   await store.save(deleteNetwork(at.state, request));
   return {};
 }

@@ -11,6 +11,7 @@ import type { LogLevel } from "../../process/logger.ts";
 import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "../../process/stop-signals.ts";
 import { LostSearch } from "./engine/lost-search.ts";
 import { HostLinks } from "./links/host-links.ts";
+import { announceInstance } from "./links/running-instances.ts";
 import { DockerPlugin } from "./plugin.ts";
 import { RepairLoop } from "./repair-loop.ts";
 import { listenOnPassed, listenOnPath, passedSocket } from "./server/listen.ts";
@@ -69,8 +70,10 @@ async function runPlugin(
       stateDir: options.stateDir,
     });
     opened.push({ close: () => lock.release() });
+    const store = await StateStore.open(options.stateDir);
+    opened.push(await announceInstance(store.state.instanceId, log));
     const plugin = new DockerPlugin({
-      store: await StateStore.open(options.stateDir),
+      store,
       links: new HostLinks(createIpCommand({ program: "ip", deadlineMs: IP_DEADLINE_MS })),
       subnetFile: options.subnetFile,
       driverName: basename(options.socket, ".sock"),

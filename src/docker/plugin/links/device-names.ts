@@ -3,6 +3,8 @@ import { shortId } from "../state/plugin-state.ts";
 
 /** What `ip link` shows of a device of ours beside its name. */
 const ALIAS_START = "twill-docker";
+/** Of Docker's and of our own ids; whoever is root can write anything into an alias. */
+const ID = /^[\w.-]{1,64}$/;
 
 export function defaultBridgeName(networkId: string): string {
   return `tw-${shortId(networkId)}`;
@@ -33,7 +35,7 @@ export function formatAlias({ instanceId, kind, id }: DeviceMark): string {
 
 /** Null for every alias that is not a plugin's. */
 export function parseAlias(alias: string | null): DeviceMark | null {
-  const [start, instanceId, kind, id, ...more] = (alias ?? "").split(":");
-  if (start !== ALIAS_START || instanceId === undefined || id === undefined || more.length > 0) return null;
+  const [start, instanceId = "", kind, id = "", ...more] = (alias ?? "").split(":");
+  if (start !== ALIAS_START || !ID.test(instanceId) || !ID.test(id) || more.length > 0) return null;
   return kind === "network" || kind === "endpoint" ? { instanceId, kind, id } : null;
 }

@@ -1,24 +1,14 @@
 /** From what this host has to the commands that give a network its bridge and a container its veth. Pure. */
 import { planAddresses } from "../../../kernel/addresses.ts";
-import type { InterfaceAddress } from "../../../kernel/addresses.ts";
 import type { BatchCommand } from "../../../kernel/ip-batch.ts";
 import type { Link } from "../../../kernel/links.ts";
 import { bridgeMac } from "../network-driver.ts";
 import { refused } from "../protocol/request-fields.ts";
 import type { Endpoint, Network, PluginState } from "../state/plugin-state.ts";
 import { endpointsOf } from "../state/plugin-state.ts";
-import { containerDevice, defaultBridgeName, formatAlias, hostDevice, parseAlias } from "./device-names.ts";
-
-/** What a look at the host's devices has found. */
-export interface HostView {
-  /** By name. */
-  readonly links: ReadonlyMap<string, Link>;
-  readonly addresses: readonly InterfaceAddress[];
-  /** Name of the bridge that a device hangs on, by the device's name. */
-  readonly masters: ReadonlyMap<string, string>;
-}
-
-const HOST_LENGTH = 32;
+import { containerDevice, formatAlias, hostDevice, parseAlias } from "./device-names.ts";
+import type { HostView } from "./host-view.ts";
+import { bridgeAlias, isBridgeOf, isHostEndOf } from "./ownership.ts";
 
 /**
  * Commands that make the bridge as it should be and put the host's ends of containers onto it; none when all is so.
@@ -32,16 +22,6 @@ export function planNetwork(state: PluginState, network: Network, host: HostView
     ...planBridgeAddress(network, bridge, host),
     ...endpointsOf(state, network.id).flatMap((endpoint) => planPort(state, network, endpoint, host)),
   ];
-}
-
-function bridgeAlias({ instanceId }: PluginState, { id }: Network): string {
-  return formatAlias({ instanceId, kind: "network", id });
-}
-
-/** One with no alias under a name that was made of the id is ours too, from a batch that was cut short. */
-function isBridgeOf(state: PluginState, network: Network, { name, kind, alias }: Link): boolean {
-  const isCutShort = alias === null && name === defaultBridgeName(network.id);
-  return kind === "bridge" && (alias === bridgeAlias(state, network) || isCutShort);
 }
 
 function planBridge(network: Network, alias: string, bridge: Link | undefined): BatchCommand[] {
@@ -77,7 +57,11 @@ function planPort(state: PluginState, network: Network, endpoint: Endpoint, host
   return [["link", "set", "dev", device.name, "master", network.bridgeName, "up"]];
 }
 
-/** Commands that give an endpoint a new veth pair, its host's end on the bridge. */
+/**
+ * Commands that give an endpoint a new veth pair, its host's end on the bridge, in the place of one that a join cut short
+ * has left.
+ * @throws {OverlayError} `ERR_REQUEST_REFUSED` when a device of somebody else has the name of an end
+ */
 export function planVeth(
   state: PluginState,
   network: Network,
@@ -87,11 +71,11 @@ export function planVeth(
   const [outer, inner] = [hostDevice(endpoint.id), containerDevice(endpoint.id)];
   const mtu = `${network.lease.overlayMtu}`;
   const alias = formatAlias({ instanceId: state.instanceId, kind: "endpoint", id: endpoint.id });
+  const left = [outer, inner].flatMap((name) => host.links.get(name) ?? []);
+  const foreign = left.find((link) => !isHostEndOf(state, endpoint.id, link, host));
+  if (foreign !== undefined) throw endTaken(foreign);
   return [
-    ...[outer, inner]
-      .filter((name) => host.links.has(name))
-      .slice(0, 1)
-      .map(removal), // of a join cut short; the pair goes as one
+    ...left.slice(0, 1).map(({ name }) => deletion(name)), // the pair goes as one
     ["link", "add", "name", outer, "mtu", mtu, "type", "veth"].concat([
       "peer",
       "name",
@@ -105,61 +89,19 @@ export function planVeth(
   ];
 }
 
-/** Commands that delete what is there of a network: its bridge, and the veths of its containers. */
-export function planNetworkRemoval(state: PluginState, network: Network, host: HostView): BatchCommand[] {
-  const bridge = host.links.get(network.bridgeName);
-  const isOurs = bridge !== undefined && isBridgeOf(state, network, bridge);
-  const veths = endpointsOf(state, network.id).flatMap(({ id }) => planVethRemoval(state, id, host));
-  return [...veths, ...(isOurs ? [removal(network.bridgeName)] : [])];
-}
-
-/** Commands that delete what is there of an endpoint's veth pair: one, or none. */
-export function planVethRemoval(
-  { instanceId }: PluginState,
-  endpointId: string,
-  { links }: HostView,
-): BatchCommand[] {
-  const device = links.get(hostDevice(endpointId));
-  const isOurs = device?.alias === null || parseAlias(device?.alias ?? null)?.instanceId === instanceId;
-  return device !== undefined && isOurs ? [removal(device.name)] : [];
-}
-
-function removal(name: string): BatchCommand {
+/** The command that deletes a device, with its other end where it has one. */
+export function deletion(name: string): BatchCommand {
   return ["link", "del", "dev", name];
-}
-
-/** Commands that delete devices with the mark of this plugin that belong to nothing it knows. */
-export function planStrayRemoval(state: PluginState, { links }: HostView): BatchCommand[] {
-  return [...links.values()].flatMap(({ name, alias }) => {
-    const mark = parseAlias(alias);
-    if (mark?.instanceId !== state.instanceId) return [];
-    const known = mark.kind === "network" ? state.networks : state.endpoints;
-    return known.has(mark.id) ? [] : [removal(name)];
-  });
-}
-
-/**
- * Refuses a new network where another device has the lease's addresses: its containers and ours would answer for one
- * another. An overlay device has the subnet's first address, for itself alone.
- * @throws {OverlayError} `ERR_REQUEST_REFUSED`
- */
-export function refuseOccupied({ bridgeName, lease }: Network, host: HostView): void {
-  const other = host.addresses.find(
-    ({ interfaceName, address, prefixLength }) =>
-      interfaceName !== bridgeName &&
-      prefixLength < HOST_LENGTH &&
-      lease.subnet.contains(address) &&
-      !address.equals(lease.subnet.address),
-  );
-  if (other === undefined) return;
-  const { interfaceName, address } = other;
-  throw refused(
-    `Cannot make the network: device ${interfaceName} has ${address.toString()} of this host's lease ${lease.subnet.toString()}; take that away first (dockerd --bip, a CNI bridge, another network)`,
-  );
 }
 
 function nameTaken({ bridgeName }: Network): Error {
   return refused(
-    `Cannot make the bridge ${bridgeName}: a device of this name is there that is not this network's; remove it, or give another name with -o bridge=NAME`,
+    `Cannot make the bridge ${bridgeName}: a device of this name is there that is not this network's; remove it (ip link del ${bridgeName}), or give another name with -o bridge=NAME`,
+  );
+}
+
+function endTaken({ name }: Link): Error {
+  return refused(
+    `Cannot connect the container: a device ${name} is there that is not this endpoint's; remove it: ip link del ${name}`,
   );
 }

@@ -1,0 +1,49 @@
+/** From what this host has to the names of those devices of the plugin that are to be deleted. Pure. */
+import type { Link } from "../../../kernel/links.ts";
+import type { Network, PluginState } from "../state/plugin-state.ts";
+import { endpointsOf } from "../state/plugin-state.ts";
+import { hostDevice, parseAlias } from "./device-names.ts";
+import type { HostView } from "./host-view.ts";
+import { isBridgeOf, isHostEndOf, isOrphan } from "./ownership.ts";
+
+/** What is there of a network: the veths of its containers, and its bridge. */
+export function findNetwork(state: PluginState, network: Network, host: HostView): string[] {
+  const bridge = host.links.get(network.bridgeName);
+  const isOurs = bridge !== undefined && isBridgeOf(state, network, bridge);
+  const veths = endpointsOf(state, network.id).flatMap(({ id }) => findVeth(state, id, host));
+  return [...veths, ...(isOurs ? [network.bridgeName] : [])];
+}
+
+/** What is there of an endpoint's veth pair: one name, or none. The endpoint need not be known. */
+export function findVeth(state: PluginState, endpointId: string, host: HostView): string[] {
+  const device = host.links.get(hostDevice(endpointId));
+  return device !== undefined && isHostEndOf(state, endpointId, device, host) ? [device.name] : [];
+}
+
+/** What is there of a network that the state does not know, by the id in the mark of its bridge. */
+export function findUnknownNetwork(state: PluginState, networkId: string, host: HostView): string[] {
+  const bridges = [...host.links.values()].filter(({ alias }) => {
+    const mark = parseAlias(alias);
+    return mark?.kind === "network" && mark.id === networkId && isOrphan(state, mark, host);
+  });
+  return bridges.flatMap((bridge) => withItsVeths(bridge, host));
+}
+
+/** A marked bridge, after the veths on it that have a mark of the same plugin. */
+export function withItsVeths(bridge: Link, host: HostView): string[] {
+  const instanceId = parseAlias(bridge.alias)?.instanceId;
+  const veths = [...host.links.values()].filter(({ name, alias }) => {
+    const mark = parseAlias(alias);
+    const isMarked = mark?.kind === "endpoint" && mark.instanceId === instanceId;
+    return isMarked && host.masters.get(name) === bridge.name;
+  });
+  return [...veths, bridge].map(({ name }) => name);
+}
+
+/** Devices with the mark of this plugin that belong to nothing it knows. */
+export function findStrays(state: PluginState, host: HostView): string[] {
+  return [...host.links.values()].flatMap(({ name, alias }) => {
+    const mark = parseAlias(alias);
+    return mark?.instanceId === state.instanceId && isOrphan(state, mark, host) ? [name] : [];
+  });
+}

@@ -1,0 +1,35 @@
+/**
+ * Whose a device is. Docker's ids are random and long enough to be the proof: who names one is the engine that made it. A
+ * device is this plugin's by the mark of its instance, and anybody's to delete who is asked to delete what its mark names, as
+ * long as the plugin that wrote the mark does not run: after its state was lost nobody else is left to do it. Pure.
+ */
+import type { Link } from "../../../kernel/links.ts";
+import type { Network, PluginState } from "../state/plugin-state.ts";
+import { defaultBridgeName, formatAlias, parseAlias } from "./device-names.ts";
+import type { DeviceMark } from "./device-names.ts";
+import type { HostView } from "./host-view.ts";
+
+export function bridgeAlias({ instanceId }: PluginState, { id }: Network): string {
+  return formatAlias({ instanceId, kind: "network", id });
+}
+
+/** One with no alias under a name that was made of the id is ours too, from a batch that was cut short. */
+export function isBridgeOf(state: PluginState, network: Network, { name, kind, alias }: Link): boolean {
+  const isCutShort = alias === null && name === defaultBridgeName(network.id);
+  return kind === "bridge" && (alias === bridgeAlias(state, network) || isCutShort);
+}
+
+/** Whether a device with the name of an endpoint's host end is that. One with no alias is, as with {@link isBridgeOf}. */
+export function isHostEndOf(state: PluginState, endpointId: string, link: Link, host: HostView): boolean {
+  if (link.kind !== "veth") return false;
+  if (link.alias === null) return true;
+  const mark = parseAlias(link.alias);
+  if (mark?.kind !== "endpoint" || mark.id !== endpointId) return false;
+  return mark.instanceId === state.instanceId || isOrphan(state, mark, host);
+}
+
+/** Whether nobody has what the mark names any more: this plugin does not know it, and no other one that wrote it runs. */
+export function isOrphan(state: PluginState, mark: DeviceMark, { runningInstances }: HostView): boolean {
+  if (mark.instanceId !== state.instanceId) return !runningInstances.has(mark.instanceId);
+  return !(mark.kind === "network" ? state.networks : state.endpoints).has(mark.id);
+}

@@ -1,0 +1,101 @@
+/** The place of a new network: its bridge's name and the lease's addresses. What has them goes, or is named. Pure. */
+import type { InterfaceAddress } from "../../../kernel/addresses.ts";
+import type { Link } from "../../../kernel/links.ts";
+import { escapeUntrusted } from "../../../net/untrusted-text.ts";
+import { shellWord } from "../../network/shell-word.ts";
+import { refused } from "../protocol/request-fields.ts";
+import type { Network, PluginState } from "../state/plugin-state.ts";
+import { shortId } from "../state/plugin-state.ts";
+import { parseAlias } from "./device-names.ts";
+import { withItsVeths } from "./find-devices.ts";
+import type { HostView } from "./host-view.ts";
+import { isOrphan } from "./ownership.ts";
+
+const HOST_LENGTH = 32;
+
+/** How a place is made free. */
+export interface Clearing {
+  /** Names of the devices that may go. */
+  readonly leftovers: readonly string[];
+  /** The host without them. */
+  readonly host: HostView;
+}
+
+/**
+ * Takes what is left of a network that nobody knows any more, and that no container uses, out of the way of a new one.
+ * @throws {OverlayError} `ERR_REQUEST_REFUSED` when another device has the lease's addresses: its containers and ours would
+ *   answer for one another
+ */
+export function clearPlace(state: PluginState, network: Network, host: HostView): Clearing {
+  const inTheWay = new Set([network.bridgeName, ...occupiers(network, host).map((one) => one.interfaceName)]);
+  const bridges = [...host.links.values()].filter(
+    (link) => inTheWay.has(link.name) && isLeftover(state, link, host) && !isUsed(link, host),
+  );
+  const leftovers = bridges.flatMap((bridge) => withItsVeths(bridge, host));
+  const after = withoutDevices(host, new Set(leftovers));
+  refuseOccupied(state, network, after);
+  return { leftovers, host: after };
+}
+
+/** Addresses of the lease on other devices. An overlay device has the subnet's first address, for itself alone. */
+function occupiers({ bridgeName, lease }: Network, { addresses }: HostView): readonly InterfaceAddress[] {
+  return addresses.filter(
+    ({ interfaceName, address, prefixLength }) =>
+      interfaceName !== bridgeName &&
+      prefixLength < HOST_LENGTH &&
+      lease.subnet.contains(address) &&
+      !address.equals(lease.subnet.address),
+  );
+}
+
+function isLeftover(state: PluginState, { kind, alias }: Link, host: HostView): boolean {
+  const mark = parseAlias(alias);
+  return kind === "bridge" && mark?.kind === "network" && isOrphan(state, mark, host);
+}
+
+/** A container is at the other end of a veth on the bridge, or somebody has put something on the bridge. */
+function isUsed({ name, alias }: Link, { links, masters, partners }: HostView): boolean {
+  const instanceId = parseAlias(alias)?.instanceId;
+  const isFree = (port: string): boolean => {
+    const mark = parseAlias(links.get(port)?.alias ?? null);
+    return mark?.kind === "endpoint" && mark.instanceId === instanceId && partners.has(port);
+  };
+  const ports = [...masters].flatMap(([port, master]) => (master === name ? [port] : []));
+  return !ports.every(isFree) || [...partners.values()].includes(name);
+}
+
+function withoutDevices(host: HostView, names: ReadonlySet<string>): HostView {
+  return {
+    ...host,
+    links: new Map([...host.links].filter(([name]) => !names.has(name))),
+    addresses: host.addresses.filter(({ interfaceName }) => !names.has(interfaceName)),
+  };
+}
+
+function refuseOccupied(state: PluginState, network: Network, host: HostView): void {
+  const [other] = occupiers(network, host);
+  if (other === undefined) return;
+  const place = `device ${escapeUntrusted(other.interfaceName)} has ${other.address.toString()} of this host's lease`;
+  throw refused(
+    `Cannot make the network: ${place} ${network.lease.subnet.toString()}${wayOut(state, other, host)}`,
+  );
+}
+
+function wayOut(
+  state: PluginState,
+  { interfaceName, address, prefixLength }: InterfaceAddress,
+  host: HostView,
+): string {
+  const link = host.links.get(interfaceName);
+  const mark = parseAlias(link?.alias ?? null);
+  const command = `ip link del ${shellWord(interfaceName)}`;
+  if (mark?.kind === "network") {
+    const short = shortId(mark.id);
+    return isOrphan(state, mark, host)
+      ? `, for network ${short} that this plugin does not know but containers use; remove them first, or: ${command}`
+      : `, for network ${short}; remove that one first: docker network rm ${short}`;
+  }
+  const isPhysical = link?.kind === null; // it cannot be deleted
+  const withoutIt = `ip address del ${address.toString()}/${prefixLength} dev ${shellWord(interfaceName)}`;
+  return `; take that away first (dockerd --bip, a CNI bridge, another network): ${isPhysical ? withoutIt : command}`;
+}

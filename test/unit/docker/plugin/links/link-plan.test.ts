@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { planNetwork, planVeth } from "../../../../../src/docker/plugin/links/link-plan.ts";
+import { findNetwork } from "../../../../../src/docker/plugin/links/find-devices.ts";
+import type { Link } from "../../../../../src/kernel/links.ts";
+import { macOf } from "../../../../support/mac.ts";
+import { NETWORK, OTHER_ENDPOINT_ID, sentenceOf } from "../samples.ts";
+import {
+  BRIDGE,
+  BRIDGE_ALIAS,
+  BRIDGE_LINK,
+  ENDPOINT,
+  INNER,
+  PORT,
+  PORT_ALIAS,
+  STATE,
+  WHOLE,
+  addressAt,
+  hostWith,
+  lines,
+  linkOf,
+} from "./host-samples.ts";
+
+describe("planNetwork", () => {
+  it("makes a bridge that is missing and puts the containers that are left onto it", () => {
+    const ADDED = `link add name ${BRIDGE} address 02:42:0a:f4:07:01 mtu 1472 type bridge`;
+    const SET = `link set dev ${BRIDGE} alias ${BRIDGE_ALIAS} up`;
+    const ADDRESS = `address add 10.244.7.1/24 dev ${BRIDGE}`;
+    expect(lines(planNetwork(STATE, NETWORK, hostWith([])))).toEqual([ADDED, SET, ADDRESS]);
+    const fallen = hostWith([linkOf(PORT, { alias: PORT_ALIAS })]);
+    const BACK = `link set dev ${PORT} master ${BRIDGE} up`;
+    expect(lines(planNetwork(STATE, NETWORK, fallen))).toEqual([ADDED, SET, ADDRESS, BACK]);
+  });
+
+  it("changes nothing where all is as it should be, and only what is not", () => {
+    expect(planNetwork(STATE, NETWORK, WHOLE)).toEqual([]);
+    const worn = hostWith(
+      [
+        linkOf(BRIDGE, {
+          ...BRIDGE_LINK,
+          mtu: 1500,
+          isUp: false,
+          mac: macOf("02:00:5e:00:53:01"),
+          alias: null,
+        }),
+        linkOf(PORT, { alias: PORT_ALIAS, isUp: false }),
+      ],
+      [addressAt(BRIDGE, 5, "10.244.7.1/16")],
+      [[PORT, BRIDGE]],
+    );
+    expect(lines(planNetwork(STATE, NETWORK, worn))).toEqual([
+      `link set dev ${BRIDGE} address 02:42:0a:f4:07:01 mtu 1472 alias ${BRIDGE_ALIAS} up`,
+      `address add 10.244.7.1/24 dev ${BRIDGE}`,
+      `link set dev ${PORT} master ${BRIDGE} up`,
+    ]);
+  });
+
+  const TAKEN: [what: string, facts: Partial<Link>][] = [
+    ["no bridge", { kind: "veth", alias: BRIDGE_ALIAS }],
+    ["somebody's", { kind: "bridge", alias: "somebody's" }],
+    ["another plugin's", { kind: "bridge", alias: BRIDGE_ALIAS.replace("0badcafe", "00000000") }],
+  ];
+  it.each(TAKEN)(
+    "leaves a device of the bridge's name alone that is %s, and so does a removal",
+    (_, facts) => {
+      const host = hostWith([linkOf(BRIDGE, facts)]);
+      expect(sentenceOf(() => planNetwork(STATE, NETWORK, host))).toBe(
+        `Cannot make the bridge ${BRIDGE}: a device of this name is there that is not this network's; remove it (ip link del ${BRIDGE}), or give another name with -o bridge=NAME`,
+      );
+      expect(findNetwork(STATE, NETWORK, host)).toEqual([]);
+    },
+  );
+
+  it("takes no unmarked bridge under a name that the user chose", () => {
+    const network = { ...NETWORK, bridgeName: "br0" };
+    const host = hostWith([linkOf("br0", { kind: "bridge" })]);
+    expect(sentenceOf(() => planNetwork(STATE, network, host))).toContain("Cannot make the bridge br0");
+  });
+
+  it("leaves a device with a container's name alone that is not ours", () => {
+    const host = {
+      ...WHOLE,
+      links: new Map(WHOLE.links).set(PORT, linkOf(PORT, { alias: "x" })),
+      masters: new Map(),
+    };
+    expect(planNetwork(STATE, NETWORK, host)).toEqual([]);
+  });
+});
+
+describe("planVeth", () => {
+  const ADD = `link add name ${PORT} mtu 1472 type veth peer name ${INNER} mtu 1472 address 02:42:0a:f4:07:02`;
+  const SET = `link set dev ${PORT} alias ${PORT_ALIAS} master ${BRIDGE} up`;
+
+  it("makes a pair, in the place of one that a crash has left", () => {
+    expect(lines(planVeth(STATE, NETWORK, ENDPOINT, hostWith([])))).toEqual([ADD, SET]);
+    const left = hostWith([linkOf(INNER, {}), linkOf(PORT, {})]);
+    expect(lines(planVeth(STATE, NETWORK, ENDPOINT, left))).toEqual([`link del dev ${PORT}`, ADD, SET]);
+  });
+
+  const TAKEN: [what: string, name: string, facts: Partial<Link>][] = [
+    ["somebody's", PORT, { alias: "somebody's" }],
+    ["no veth", PORT, { kind: "bridge", alias: PORT_ALIAS }],
+    ["another endpoint's", PORT, { alias: PORT_ALIAS.replace(ENDPOINT.id, OTHER_ENDPOINT_ID) }],
+    ["somebody's bridge", INNER, { kind: "bridge" }],
+  ];
+  it.each(TAKEN)("takes no device of an end's name that is %s", (_, name, facts) => {
+    const host = hostWith([linkOf(name, facts)]);
+    expect(sentenceOf(() => planVeth(STATE, NETWORK, ENDPOINT, host))).toBe(
+      `Cannot connect the container: a device ${name} is there that is not this endpoint's; remove it: ip link del ${name}`,
+    );
+  });
+});

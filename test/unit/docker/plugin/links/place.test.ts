@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import type { HostView } from "../../../../../src/docker/plugin/links/host-view.ts";
+import { clearPlace } from "../../../../../src/docker/plugin/links/place.ts";
+import type { Link } from "../../../../../src/kernel/links.ts";
+import { NETWORK, OTHER_ID, WITH_NETWORK, sentenceOf } from "../samples.ts";
+import { BRIDGE, BRIDGE_ALIAS, PORT, PORT_ALIAS, addressAt, hostWith, linkOf } from "./host-samples.ts";
+
+const LEFT_ALIAS = `twill-docker:00000000:network:${OTHER_ID}`;
+const LEFT_PORT_ALIAS = PORT_ALIAS.replace("0badcafe", "00000000");
+const OCCUPIED = "has 10.244.7.1 of this host's lease 10.244.7.0/24";
+
+/** A bridge with the lease's gateway that a network had before, and a veth on it. */
+function leftBy(alias: string, port: Partial<Link> = { alias: LEFT_PORT_ALIAS }): HostView {
+  return {
+    ...hostWith(
+      [linkOf("ov0", { kind: "bridge", alias, index: 5 }), linkOf(PORT, port)],
+      [addressAt("ov0", 5, "10.244.7.1/24")],
+      [[PORT, "ov0"]],
+    ),
+    partners: new Map([[PORT, "twcc3c3c3c3c3c3"]]),
+  };
+}
+
+function refusal(host: HostView): string {
+  return sentenceOf(() => clearPlace(WITH_NETWORK, NETWORK, host));
+}
+
+describe("clearPlace", () => {
+  it("finds a place free beside overlay devices, the bridge itself and other networks", () => {
+    const host = hostWith(
+      [linkOf(BRIDGE, { kind: "bridge", alias: BRIDGE_ALIAS })],
+      [
+        addressAt("eth0", 2, "192.0.2.1/24"),
+        addressAt("flannel0", 3, "10.244.7.0/32"),
+        addressAt("flannel.1", 4, "10.244.7.0/16"),
+        addressAt(BRIDGE, 5, "10.244.7.1/24"),
+      ],
+    );
+    expect(clearPlace(WITH_NETWORK, NETWORK, host)).toEqual({ leftovers: [], host });
+  });
+
+  it("takes away what a lost state has left on the lease, with veths that no container has", () => {
+    const { leftovers, host } = clearPlace(WITH_NETWORK, NETWORK, leftBy(LEFT_ALIAS));
+    expect(leftovers).toEqual([PORT, "ov0"]);
+    expect([host.links.has("ov0"), host.addresses]).toEqual([false, []]);
+  });
+
+  it("takes away what was left under the bridge's name, and nothing that is in nobody's way", () => {
+    const named = hostWith([
+      linkOf(BRIDGE, { kind: "bridge", alias: LEFT_ALIAS }),
+      linkOf("tw-other", { kind: "bridge", alias: LEFT_ALIAS }),
+    ]);
+    expect(clearPlace(WITH_NETWORK, NETWORK, named).leftovers).toEqual([BRIDGE]);
+  });
+
+  const USED: [what: string, host: HostView][] = [
+    ["a container", { ...leftBy(LEFT_ALIAS), partners: new Map() }],
+    ["somebody's device", leftBy(LEFT_ALIAS, { alias: null })],
+    ["another plugin's veth", leftBy(LEFT_ALIAS, { alias: PORT_ALIAS })],
+    [
+      "a VLAN",
+      {
+        ...leftBy(LEFT_ALIAS),
+        partners: new Map([
+          [PORT, "twc0"],
+          ["ov0.5", "ov0"],
+        ]),
+      },
+    ],
+  ];
+  it.each(USED)("refuses, and names the way out, where %s uses what is left", (_, host) => {
+    expect(refusal(host)).toBe(
+      `Cannot make the network: device ov0 ${OCCUPIED}, for network b2b2b2b2b2b2 that this plugin does not know but containers use; remove them first, or: ip link del ov0`,
+    );
+  });
+
+  it("refuses what another plugin that runs has, and what this one has", () => {
+    const sentence = `Cannot make the network: device ov0 ${OCCUPIED}, for network b2b2b2b2b2b2; remove that one first: docker network rm b2b2b2b2b2b2`;
+    expect(refusal({ ...leftBy(LEFT_ALIAS), runningInstances: new Set(["00000000"]) })).toBe(sentence);
+    const both = { ...WITH_NETWORK, networks: new Map(WITH_NETWORK.networks).set(OTHER_ID, NETWORK) };
+    const own = leftBy(LEFT_ALIAS.replace("00000000", "0badcafe"));
+    expect(sentenceOf(() => clearPlace(both, NETWORK, own))).toBe(sentence);
+  });
+
+  const FOREIGN: [what: string, name: string, facts: Partial<Link>, command: string][] = [
+    ["a bridge", "docker0", { kind: "bridge" }, "ip link del docker0"],
+    [
+      "a bridge with another program's alias",
+      "br0",
+      { kind: "bridge", alias: "x:network:y" },
+      "ip link del br0",
+    ],
+    ["a bridge with a name like a command", "$(id)", { kind: "bridge" }, "ip link del '$(id)'"],
+    ["a card", "eth0", { kind: null }, "ip address del 10.244.7.1/24 dev eth0"],
+  ];
+  it.each(FOREIGN)("refuses %s that is somebody else's", (_, name, facts, command) => {
+    const host = hostWith([linkOf(name, { ...facts, index: 5 })], [addressAt(name, 5, "10.244.7.1/24")]);
+    expect(refusal(host)).toBe(
+      `Cannot make the network: device ${name} ${OCCUPIED}; take that away first (dockerd --bip, a CNI bridge, another network): ${command}`,
+    );
+  });
+});

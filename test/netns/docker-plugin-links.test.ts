@@ -1,12 +1,24 @@
 /** Whose devices the Docker plugin makes, keeps and removes: after a lost state, beside another plugin, beside strangers. */
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { OPTIMISED, buildCProgram } from "../support/build-c-program.ts";
 import { PluginHost } from "../support/docker-plugin.ts";
+import { eventually } from "../support/eventually.ts";
 import { DockerNetwork, hostNamespace, newId } from "../support/libnetwork.ts";
 import type { Container, HostNamespace } from "../support/libnetwork.ts";
 import { NetworkNamespace } from "../support/network-namespace.ts";
 
 const SUBNET = "10.244.7.0/24";
+const REPAIR = { timeoutMs: 10_000 };
+const ROUTER = join(import.meta.dirname, "../support/send-router-advertisement.c");
+/** A host with IPv6 on that believes router advertisements, as hosts do that forward no IPv6. */
+const HEEDING = [
+  "net.ipv6.conf.default.accept_ra=1",
+  "net.ipv6.conf.default.forwarding=0",
+  "net.ipv6.conf.all.disable_ipv6=0",
+  "net.ipv6.conf.default.disable_ipv6=0",
+];
 
 let place: NetworkNamespace;
 let host: HostNamespace;
@@ -51,11 +63,21 @@ async function ping(from: Container, target: string): Promise<void> {
 }
 
 /** The host's devices but loopback: name, index, alias, and what they hang on. */
-async function devices(): Promise<object[]> {
+async function devices(): Promise<{ readonly ifname: unknown }[]> {
   const links = JSON.parse(await host.ip(["-j", "link", "show"])) as Record<string, unknown>[];
   return links
     .filter(({ ifname }) => ifname !== "lo")
     .map(({ ifname, ifindex, ifalias, master }) => ({ ifname, ifindex, ifalias, master }));
+}
+
+/** accept_ra and disable_ipv6 of each. */
+async function silenceOf(names: readonly string[]): Promise<string[][]> {
+  return await Promise.all(
+    names.map(async (name) => {
+      const files = ["accept_ra", "disable_ipv6"].map((one) => `/proc/sys/net/ipv6/conf/${name}/${one}`);
+      return (await place.run("cat", files)).trim().split("\n");
+    }),
+  );
 }
 
 function bridgeOf({ id }: DockerNetwork): string {
@@ -140,5 +162,71 @@ describe("twill docker-plugin beside another one", () => {
     await theirs.disconnect(container);
     expect(await devices()).toMatchObject([{ ifname: bridgeOf(theirs) }]);
     await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(`docker network rm ${short}`);
+  });
+});
+
+describe("router advertisements of a container", () => {
+  it("give the host no address and no route, also after a bridge was made again or IPv6 switched on", async () => {
+    await using sender = await buildCProgram(ROUTER, [], OPTIMISED);
+    const advertise = async ({ namespace }: Pick<Container, "namespace">): Promise<void> => {
+      const ipv6 = ["accept_dad=0", "disable_ipv6=0"].map((one) => `net.ipv6.conf.eth0.${one}`);
+      await namespace.run("sysctl", ["-q", "-w", ...ipv6]);
+      await namespace.run(sender.path, ["eth0"]);
+    };
+    await place.run("sysctl", ["-q", "-w", ...HEEDING]);
+    const network = await DockerNetwork.create(plugin, host);
+    const container = await connect(network);
+    const bridge = bridgeOf(network);
+    const ours = [bridge, `twh${container.endpointId.slice(0, 12)}`];
+    const silent = ours.map(() => ["0", "1"]);
+    expect(await silenceOf(ours)).toEqual(silent);
+    await advertise(container);
+
+    await host.ip(["link", "del", bridge]);
+    await advertise(container); // its device is on no bridge now, or on the new one
+    await eventually(async () => expect(await silenceOf(ours)).toEqual(silent), REPAIR);
+    await eventually(() => ping(container, network.gateway), REPAIR);
+    await advertise(container);
+
+    await place.run("sysctl", ["-q", "-w", ...HEEDING]); // each device's IPv6 is on with it, but for accept_ra
+    expect(await silenceOf(ours)).toEqual(ours.map(() => ["0", "0"]));
+    await advertise(container);
+    await host.ip(["link", "set", bridge, "mtu", "1400"]);
+    await eventually(async () => expect(await silenceOf(ours)).toEqual(silent), REPAIR);
+    await advertise(container);
+
+    // The last one is to a bridge of nobody's: when that was heeded, all the others were seen.
+    await using other = await NetworkNamespace.create();
+    await host.ip(["link", "add", "loud0", "type", "bridge"]);
+    await host.ip(["link", "set", "loud0", "up"]);
+    const pair = ["link", "add", "loud1", "type", "veth", "peer", "name", "eth0", "netns", `${other.pid}`];
+    await host.ip(pair);
+    await host.ip(["link", "set", "loud1", "master", "loud0", "up"]);
+    await other.run("ip", ["link", "set", "eth0", "up"]);
+    await eventually(async () => {
+      await advertise({ namespace: other }); // until the bridge has carrier they are lost
+      expect(await host.ip(["-6", "route", "show", "default"])).toContain("dev loud0");
+    });
+    const addresses = await host.ip(["-6", "-o", "address", "show"]);
+    expect(addresses).toMatch(/loud0 +inet6 2001:db8:5:/);
+    for (const device of ours) {
+      expect(addresses).not.toContain(device);
+      expect(await host.ip(["-6", "route", "show", "table", "all"])).not.toContain(device);
+    }
+  });
+
+  it("are warned of once where /proc/sys is read-only, as in most containers", async () => {
+    await place.run("sysctl", ["-q", "-w", ...HEEDING]);
+    await plugin.end("SIGTERM");
+    const script = 'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; exec "$@"';
+    plugin.launch([], ["unshare", "--mount", "sh", "-c", script, "sh"]);
+    await plugin.waitReady();
+    const network = await DockerNetwork.create(plugin, host);
+    const container = await connect(network);
+    await ping(container, network.gateway);
+    expect(await silenceOf([bridgeOf(network)])).toEqual([["1", "0"]]);
+    expect(await host.ip(["-6", "-o", "address", "show", "dev", bridgeOf(network)])).toBe("");
+    await plugin.end("SIGTERM");
+    expect(plugin.output.split("Cannot switch IPv6 off").length - 1).toBe(1);
   });
 });

@@ -1,6 +1,5 @@
 /** What the kernel is told of the overlay device by sysctl. A failure costs little, and stops nothing. */
 import { readFile, writeFile } from "node:fs/promises";
-import type { IpCommand } from "../../kernel/ip-command.ts";
 import type { BackendContext } from "../backend.ts";
 
 /**
@@ -23,31 +22,4 @@ export async function acceptOwnErrors(
   } catch (err) {
     log.warn({ err, device: deviceName, acceptLocal }, "Cannot set accept_local of overlay device");
   }
-}
-
-/**
- * Keeps the kernel from sending IPv6 neighbour and router packets into a device that carries IPv4 alone.
- * They would be dropped and counted all the same, so failing here is no failure.
- */
-export async function silenceIpv6(
-  ip: IpCommand,
-  deviceName: string,
-  { log }: Pick<BackendContext, "log">,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await writeFile(`/proc/sys/net/ipv6/conf/${deviceName}/disable_ipv6`, "1");
-  } catch (err) {
-    if (isMissingFile(err)) return; // the kernel has no IPv6
-    // /proc/sys is read-only in most containers; without a link-local address the kernel is nearly as quiet.
-    await ip
-      .apply([["link", "set", "dev", deviceName, "addrgenmode", "none"]], signal)
-      .catch((cause: unknown) =>
-        log.debug({ err: cause, device: deviceName }, "Cannot silence IPv6 on overlay device"),
-      );
-  }
-}
-
-function isMissingFile(err: unknown): boolean {
-  return err instanceof Error && "code" in err && err.code === "ENOENT";
 }

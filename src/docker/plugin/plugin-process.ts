@@ -74,7 +74,7 @@ async function runPlugin(
     opened.push(await announceInstance(store.state.instanceId, log));
     const plugin = new DockerPlugin({
       store,
-      links: new HostLinks(createIpCommand({ program: "ip", deadlineMs: IP_DEADLINE_MS })),
+      links: new HostLinks(createIpCommand({ program: "ip", deadlineMs: IP_DEADLINE_MS }), log),
       subnetFile: options.subnetFile,
       driverName: basename(options.socket, ".sock"),
       log,

@@ -70,9 +70,9 @@ export class RepairLoop {
     this.#isLooking = true;
     this.#isDoubted = false;
     try {
-      const { commands, bridgeIndexes } = await this.#plugin.repair();
+      const { changes, bridgeIndexes } = await this.#plugin.repair();
       this.#watch(bridgeIndexes);
-      if (commands > 0) this.#log.warn({ commands }, "Bridges were not as they should be, repaired");
+      if (changes > 0) this.#log.warn({ changes }, "Bridges were not as they should be, repaired");
       if (this.#lastFailure !== "") this.#log.info("Bridges are as they should be again");
       this.#lastFailure = "";
     } catch (err) {

@@ -2,6 +2,7 @@
 import { createBridgeCommand } from "../../../kernel/bridge-command.ts";
 import type { BatchCommand } from "../../../kernel/ip-batch.ts";
 import { createIpCommand } from "../../../kernel/ip-command.ts";
+import { restoreSilence } from "../../../kernel/ipv6-silence.ts";
 import type { KernelObjects, ObjectKeeper } from "../../../kernel/kernel-objects.ts";
 import { createObjectKeeper } from "../../../kernel/object-keeper.ts";
 import { OnLinkWays } from "../../../kernel/on-link-ways.ts";
@@ -18,7 +19,6 @@ import { VXLAN_OVERHEAD_BYTES } from "../vxlan-options.ts";
 import type { VxlanOptions } from "../vxlan-options.ts";
 import { deviceShape, isCompatible } from "./device-plan.ts";
 import type { DeviceShape, PresentDevice, WantedDevice } from "./device-plan.ts";
-import { restoreSilence } from "./device-silence.ts";
 import { peerObjects } from "./peer-objects.ts";
 import { ensureDevice, openDevice, probeDevice, readDevice } from "./vxlan-device.ts";
 import type { DeviceDeps } from "./vxlan-device.ts";

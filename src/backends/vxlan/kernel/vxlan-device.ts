@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { closeTun, openTun } from "../../../datapath/tun.ts";
 import type { BatchCommand } from "../../../kernel/ip-batch.ts";
 import type { IpCommand } from "../../../kernel/ip-command.ts";
+import { silenceIpv6 } from "../../../kernel/ipv6-silence.ts";
 import { readDeviceJson } from "../../../kernel/links.ts";
 import { blackholeRoute, planRoutes, readRoutesTo } from "../../../kernel/routes.ts";
 import type { Ipv4Prefix } from "../../../net/ipv4.ts";
@@ -10,7 +11,6 @@ import type { MacAddress } from "../../../net/mac.ts";
 import { OverlayError } from "../../../net/overlay-error.ts";
 import { isCompatible, parsePresentDevice, planMaking, planRepair } from "./device-plan.ts";
 import type { DeviceShape, PresentDevice, WantedDevice } from "./device-plan.ts";
-import { silence } from "./device-silence.ts";
 
 /** Most looks at the device: it is made, completed and looked at again; the others are for who changes it meanwhile. */
 const MAX_LOOKS = 5;
@@ -108,7 +108,7 @@ export async function ensureDevice(
     if (isKept) {
       const repairs = planRepair(wanted, present);
       if (repairs.length === 0) return { index: present.index, origin, changes };
-      if (!present.isUp) await silence(deps, wanted.deviceName, signal);
+      if (!present.isUp) await silenceIpv6(deps.ip, wanted.deviceName, deps, signal);
       await deps.ip.apply(repairs, signal);
       changes.push(...repairs);
     } else {

@@ -1,11 +1,14 @@
-/** The plugin's devices in the kernel: one look, one plan, one batch. */
+/** The plugin's devices in the kernel: one look, one plan, and what it says in as few batches as can be. */
+import type { Logger } from "pino";
 import type { IpCommand } from "../../../kernel/ip-command.ts";
+import { restoreSilence, silenceIpv6 } from "../../../kernel/ipv6-silence.ts";
 import type { Endpoint, Network, PluginState } from "../state/plugin-state.ts";
 import { parseAlias } from "./device-names.ts";
 import { findNetwork, findStrays, findUnknownNetwork, findVeth } from "./find-devices.ts";
 import { parseDeviceView } from "./host-view.ts";
 import type { DeviceView, HostView } from "./host-view.ts";
 import { deletion, planNetwork, planVeth } from "./link-plan.ts";
+import type { LinkPlan } from "./link-plan.ts";
 import { clearPlace } from "./place.ts";
 import { isInstanceRunning } from "./running-instances.ts";
 
@@ -14,8 +17,8 @@ const NO_ABORT = new AbortController().signal;
 
 /** What repairs came to. */
 export interface Repair {
-  /** Commands that were run; 0 means that all was as it should be. */
-  readonly commands: number;
+  /** What had to be changed; 0 means that all was as it should be. */
+  readonly changes: number;
   /** Indexes of the bridges that are there now. */
   readonly bridgeIndexes: readonly number[];
 }
@@ -23,9 +26,12 @@ export interface Repair {
 /** Calls must not overlap. Each throws {OverlayError} `ERR_KERNEL_FAILED` when the kernel refuses. */
 export class HostLinks {
   readonly #ip: IpCommand;
+  readonly #log: Logger;
+  #isLoudTold = false;
 
-  constructor(ip: IpCommand) {
+  constructor(ip: IpCommand, log: Logger) {
     this.#ip = ip;
+    this.#log = log;
   }
 
   /**
@@ -34,9 +40,9 @@ export class HostLinks {
    */
   async makeNetwork(state: PluginState, network: Network): Promise<void> {
     const { leftovers, host } = clearPlace(state, network, await this.#look(state));
-    const commands = planNetwork(state, network, host);
+    const plan = planNetwork(state, network, host);
     await this.#delete(leftovers);
-    await this.#ip.apply(commands, NO_ABORT);
+    await this.#carryOut(plan);
   }
 
   /** Looks whether a network can be made here. @throws {OverlayError} `ERR_REQUEST_REFUSED` */
@@ -57,8 +63,13 @@ export class HostLinks {
   /** Makes a container's veth pair, and the bridge again where it is gone. */
   async connect(state: PluginState, network: Network, endpoint: Endpoint): Promise<void> {
     const host = await this.#look(state);
-    const commands = [...planNetwork(state, network, host), ...planVeth(state, network, endpoint, host)];
-    await this.#ip.apply(commands, NO_ABORT);
+    const [bridge, veth] = [planNetwork(state, network, host), planVeth(state, network, endpoint, host)];
+    await this.#carryOut({
+      make: [...bridge.make, ...veth.make],
+      made: [...bridge.made, ...veth.made],
+      loud: bridge.loud.filter((name) => !veth.made.includes(name)),
+      settle: [...bridge.settle, ...veth.settle],
+    });
   }
 
   /** Deletes a container's veth pair, of a known endpoint or not; one that is gone is no error. */
@@ -73,19 +84,38 @@ export class HostLinks {
     return strays.length;
   }
 
-  /** Makes the bridges of these networks as they should be. @throws {OverlayError} the first failure, when all were tried */
+  /** Makes the bridges of these networks as they should be. */
   async repair(state: PluginState, networks: readonly Network[]): Promise<Repair> {
-    if (networks.length === 0) return { commands: 0, bridgeIndexes: [] };
+    if (networks.length === 0) return { changes: 0, bridgeIndexes: [] };
     const host = await this.#look(state);
-    const commands = networks.flatMap((network) => planNetwork(state, network, host));
-    await this.#ip.apply(commands, NO_ABORT);
-    const after = commands.length === 0 ? host : await this.#look(state);
+    let changes = 0;
+    for (const network of networks) changes += await this.#carryOut(planNetwork(state, network, host));
+    const after = changes === 0 ? host : await this.#look(state);
     const bridges = networks.map(({ bridgeName }) => after.links.get(bridgeName)?.index ?? null);
-    return { commands: commands.length, bridgeIndexes: bridges.filter((index) => index !== null) };
+    return { changes, bridgeIndexes: bridges.filter((index) => index !== null) };
+  }
+
+  /** Resolves with the number of changes. */
+  async #carryOut({ make, made, loud, settle }: LinkPlan): Promise<number> {
+    await this.#ip.apply(make, NO_ABORT);
+    for (const name of made) await this.#silence(name);
+    const restored = await Promise.all(loud.map(restoreSilence));
+    await this.#ip.apply(settle, NO_ABORT);
+    return [make.length, settle.length, ...restored].reduce((sum, count) => sum + count);
   }
 
   async #delete(names: readonly string[]): Promise<void> {
     await this.#ip.apply(names.map(deletion), NO_ABORT);
+  }
+
+  async #silence(device: string): Promise<void> {
+    const log = this.#log;
+    if ((await silenceIpv6(this.#ip, device, { log }, NO_ABORT)) || this.#isLoudTold) return;
+    this.#isLoudTold = true;
+    log.warn(
+      { device },
+      "Cannot switch IPv6 off on bridges and veths: this host heeds router advertisements of containers",
+    );
   }
 
   async #look(state: PluginState): Promise<HostView> {

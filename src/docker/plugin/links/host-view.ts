@@ -2,6 +2,7 @@
 import { parseAddresses } from "../../../kernel/addresses.ts";
 import type { InterfaceAddress } from "../../../kernel/addresses.ts";
 import { recordsOf, textOf } from "../../../kernel/json-fields.ts";
+import type { JsonRecord } from "../../../kernel/json-fields.ts";
 import { parseLinks } from "../../../kernel/links.ts";
 import type { Link } from "../../../kernel/links.ts";
 
@@ -17,6 +18,8 @@ export interface DeviceView {
    * another network namespace, as a container's end, is not here.
    */
   readonly partners: ReadonlyMap<string, string>;
+  /** Names of devices with an IPv6 address, such as the link-local one that each gets whose IPv6 is on when it is set up. */
+  readonly ipv6Devices: ReadonlySet<string>;
 }
 
 /** What a look at the host has found. */
@@ -32,7 +35,14 @@ export function parseDeviceView(json: unknown): DeviceView {
     addresses: parseAddresses(json),
     masters: memberByName(json, "master"),
     partners: memberByName(json, "link"),
+    ipv6Devices: new Set(
+      recordsOf(json).flatMap((one) => (hasIpv6(one) ? (textOf(one, "ifname") ?? []) : [])),
+    ),
   };
+}
+
+function hasIpv6({ addr_info: addresses }: JsonRecord): boolean {
+  return recordsOf(addresses).some(({ family }) => family === "inet6");
 }
 
 function memberByName(json: unknown, member: string): ReadonlyMap<string, string> {

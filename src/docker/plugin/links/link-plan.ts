@@ -10,32 +10,65 @@ import { containerDevice, formatAlias, hostDevice, parseAlias } from "./device-n
 import type { HostView } from "./host-view.ts";
 import { bridgeAlias, isBridgeOf, isHostEndOf } from "./ownership.ts";
 
-/**
- * Commands that make the bridge as it should be and put the host's ends of containers onto it; none when all is so.
- * @throws {OverlayError} `ERR_REQUEST_REFUSED` when a device of somebody else has the bridge's name
- */
-export function planNetwork(state: PluginState, network: Network, host: HostView): BatchCommand[] {
-  const bridge = host.links.get(network.bridgeName);
-  if (bridge !== undefined && !isBridgeOf(state, network, bridge)) throw nameTaken(network);
-  return [
-    ...planBridge(network, bridgeAlias(state, network), bridge),
-    ...planBridgeAddress(network, bridge, host),
-    ...endpointsOf(state, network.id).flatMap((endpoint) => planPort(state, network, endpoint, host)),
-  ];
+/** How devices come to be as they should: made, silenced, and only then set up. */
+export interface LinkPlan {
+  /** Commands that make devices, which stay down. */
+  readonly make: readonly BatchCommand[];
+  /** Names of the devices that were made. */
+  readonly made: readonly string[];
+  /** Names of devices that are there and on which IPv6 is on, or may be. */
+  readonly loud: readonly string[];
+  /** Commands for all else. */
+  readonly settle: readonly BatchCommand[];
 }
 
+/**
+ * Makes the bridge as it should be and puts the host's ends of containers onto it; does nothing when all is so.
+ * @throws {OverlayError} `ERR_REQUEST_REFUSED` when a device of somebody else has the bridge's name
+ */
+export function planNetwork(state: PluginState, network: Network, host: HostView): LinkPlan {
+  const bridge = host.links.get(network.bridgeName);
+  if (bridge !== undefined && !isBridgeOf(state, network, bridge)) throw nameTaken(network);
+  const hostEnds = endpointsOf(state, network.id).flatMap(({ id }) => hostEndOf(state, id, host) ?? []);
+  const present = [...(bridge === undefined ? [] : [bridge]), ...hostEnds];
+  return {
+    ...(bridge === undefined ? planNewBridge(state, network) : NOTHING_MADE),
+    loud: present.filter((link) => isLoud(link, host)).map(({ name }) => name),
+    settle: [
+      ...planBridge(network, bridgeAlias(state, network), bridge),
+      ...planBridgeAddress(network, bridge, host),
+      ...hostEnds.flatMap((device) => planPort(network, device, host)),
+    ],
+  };
+}
+
+const NOTHING_MADE: Pick<LinkPlan, "make" | "made"> = { make: [], made: [] };
+
+/** One that is down may be from a batch that was cut short. */
+function isLoud({ name, isUp }: Link, { ipv6Devices }: HostView): boolean {
+  return !isUp || ipv6Devices.has(name);
+}
+
+function planNewBridge(state: PluginState, network: Network): Pick<LinkPlan, "make" | "made"> {
+  const { bridgeName: name, lease } = network;
+  const facts = ["address", bridgeMac(network).toString(), "mtu", `${lease.overlayMtu}`];
+  return {
+    make: [
+      ["link", "add", "name", name, ...facts, "type", "bridge"],
+      ["link", "set", "dev", name, "alias", bridgeAlias(state, network)],
+    ],
+    made: [name],
+  };
+}
+
+/** @param bridge as it was found; undefined: it is made */
 function planBridge(network: Network, alias: string, bridge: Link | undefined): BatchCommand[] {
   const { bridgeName: name, lease } = network;
+  if (bridge === undefined) return [["link", "set", "dev", name, "up"]];
   const mac = bridgeMac(network).toString();
-  const mtu = `${lease.overlayMtu}`;
-  if (bridge === undefined)
-    return [
-      ["link", "add", "name", name, "address", mac, "mtu", mtu, "type", "bridge"],
-      ["link", "set", "dev", name, "alias", alias, "up"],
-    ];
   const words = [
     ...(bridge.mac?.toString() === mac ? [] : ["address", mac]),
-    ...(bridge.mtu === lease.overlayMtu ? [] : ["mtu", mtu]),
+    ...(bridge.mtu === lease.overlayMtu ? [] : ["mtu", `${lease.overlayMtu}`]),
     ...(bridge.alias === alias ? [] : ["alias", alias]),
     ...(bridge.isUp ? [] : ["up"]),
   ];
@@ -49,44 +82,40 @@ function planBridgeAddress(network: Network, bridge: Link | undefined, host: Hos
   return planAddresses(bridgeName, wanted, present, () => false);
 }
 
+/** The host's end of a known endpoint, when it is there and ours. */
+function hostEndOf(state: PluginState, endpointId: string, host: HostView): Link | null {
+  const device = host.links.get(hostDevice(endpointId));
+  return parseAlias(device?.alias ?? null)?.instanceId === state.instanceId ? (device ?? null) : null;
+}
+
 /** A container's host end that fell off the bridge, as all do when it is deleted. */
-function planPort(state: PluginState, network: Network, endpoint: Endpoint, host: HostView): BatchCommand[] {
-  const device = host.links.get(hostDevice(endpoint.id));
-  if (device === undefined || parseAlias(device.alias)?.instanceId !== state.instanceId) return [];
-  if (host.masters.get(device.name) === network.bridgeName && device.isUp) return [];
-  return [["link", "set", "dev", device.name, "master", network.bridgeName, "up"]];
+function planPort({ bridgeName }: Network, device: Link, host: HostView): BatchCommand[] {
+  if (host.masters.get(device.name) === bridgeName && device.isUp) return [];
+  return [["link", "set", "dev", device.name, "master", bridgeName, "up"]];
 }
 
 /**
- * Commands that give an endpoint a new veth pair, its host's end on the bridge, in the place of one that a join cut short
- * has left.
+ * Gives an endpoint a new veth pair, its host's end on the bridge, in the place of one that a join cut short has left.
  * @throws {OverlayError} `ERR_REQUEST_REFUSED` when a device of somebody else has the name of an end
  */
-export function planVeth(
-  state: PluginState,
-  network: Network,
-  endpoint: Endpoint,
-  host: HostView,
-): BatchCommand[] {
+export function planVeth(state: PluginState, network: Network, endpoint: Endpoint, host: HostView): LinkPlan {
   const [outer, inner] = [hostDevice(endpoint.id), containerDevice(endpoint.id)];
-  const mtu = `${network.lease.overlayMtu}`;
+  const mtu = ["mtu", `${network.lease.overlayMtu}`];
   const alias = formatAlias({ instanceId: state.instanceId, kind: "endpoint", id: endpoint.id });
   const left = [outer, inner].flatMap((name) => host.links.get(name) ?? []);
   const foreign = left.find((link) => !isHostEndOf(state, endpoint.id, link, host));
   if (foreign !== undefined) throw endTaken(foreign);
-  return [
-    ...left.slice(0, 1).map(({ name }) => deletion(name)), // the pair goes as one
-    ["link", "add", "name", outer, "mtu", mtu, "type", "veth"].concat([
-      "peer",
-      "name",
-      inner,
-      "mtu",
-      mtu,
-      "address",
-      endpoint.mac.toString(),
-    ]),
-    ["link", "set", "dev", outer, "alias", alias, "master", network.bridgeName, "up"],
-  ];
+  const peer = ["peer", "name", inner, ...mtu, "address", endpoint.mac.toString()];
+  return {
+    make: [
+      ...left.slice(0, 1).map(({ name }) => deletion(name)), // the pair goes as one
+      ["link", "add", "name", outer, ...mtu, "type", "veth", ...peer],
+      ["link", "set", "dev", outer, "alias", alias],
+    ],
+    made: [outer], // the container's end is Docker's to set up
+    loud: [],
+    settle: [["link", "set", "dev", outer, "master", network.bridgeName, "up"]],
+  };
 }
 
 /** The command that deletes a device, with its other end where it has one. */

@@ -12,6 +12,7 @@ import { listenOnPath, passedSocket } from "../../../../src/docker/plugin/server
 import { MAX_BODY_BYTES, createPluginServer } from "../../../../src/docker/plugin/server/plugin-server.ts";
 import { StateStore } from "../../../../src/docker/plugin/state/state-store.ts";
 import type { BatchCommand } from "../../../../src/kernel/ip-batch.ts";
+import type { IpCommand } from "../../../../src/kernel/ip-command.ts";
 import { OverlayError } from "../../../../src/net/overlay-error.ts";
 import { askPlugin } from "../../../support/docker-plugin.ts";
 import type { PluginAnswer } from "../../../support/docker-plugin.ts";
@@ -45,7 +46,7 @@ beforeEach(async () => {
   present = [];
   onFailure = () => undefined;
   newsOfNetworks = 0;
-  const links = new HostLinks({
+  const ip: IpCommand = {
     read: () => Promise.resolve(present),
     readBatch: () => Promise.resolve([]),
     apply(commands) {
@@ -57,10 +58,10 @@ beforeEach(async () => {
       written.push(...commands);
       return Promise.resolve();
     },
-  });
+  };
   const plugin = new DockerPlugin({
     store: await StateStore.open(join(directory, "state")),
-    links,
+    links: new HostLinks(ip, recorded.log),
     subnetFile: join(directory, "subnet.env"),
     driverName: "twill",
     log: recorded.log,

@@ -57,6 +57,7 @@ export function hostWith(
     addresses,
     masters: new Map(masters),
     partners: new Map(),
+    ipv6Devices: new Set(),
     runningInstances: new Set(),
   };
 }

@@ -9,7 +9,18 @@ const PRINTED = [
     addr_info: [{ family: "inet", local: "10.244.7.1", prefixlen: 24, scope: "global" }],
   },
   { ifindex: 7, link: "twc1", ifname: "twh1", flags: ["UP"], mtu: 1472, master: "tw-a", addr_info: [] },
-  { ifindex: 9, link_index: 2, link_netnsid: 0, ifname: "twh2", flags: ["UP"], mtu: 1472, master: "tw-a" },
+  {
+    ...{
+      ifindex: 9,
+      link_index: 2,
+      link_netnsid: 0,
+      ifname: "twh2",
+      flags: ["UP"],
+      mtu: 1472,
+      master: "tw-a",
+    },
+    addr_info: [{ family: "inet6", local: "fe80::1", prefixlen: 64, scope: "link" }],
+  },
 ];
 
 describe("parseDeviceView", () => {
@@ -24,5 +35,6 @@ describe("parseDeviceView", () => {
       ]),
     );
     expect(view.partners).toEqual(new Map([["twh1", "twc1"]]));
+    expect(view.ipv6Devices).toEqual(new Set(["twh2"]));
   });
 });

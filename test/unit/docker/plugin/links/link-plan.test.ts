@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { planNetwork, planVeth } from "../../../../../src/docker/plugin/links/link-plan.ts";
+import type { LinkPlan } from "../../../../../src/docker/plugin/links/link-plan.ts";
 import { findNetwork } from "../../../../../src/docker/plugin/links/find-devices.ts";
 import type { Link } from "../../../../../src/kernel/links.ts";
 import { macOf } from "../../../../support/mac.ts";
@@ -20,19 +21,28 @@ import {
   linkOf,
 } from "./host-samples.ts";
 
+const NOTHING = { make: [], made: [], loud: [], settle: [] };
+
+function shown({ make, settle, ...names }: LinkPlan): object {
+  return { ...names, make: lines(make), settle: lines(settle) };
+}
+
 describe("planNetwork", () => {
-  it("makes a bridge that is missing and puts the containers that are left onto it", () => {
-    const ADDED = `link add name ${BRIDGE} address 02:42:0a:f4:07:01 mtu 1472 type bridge`;
-    const SET = `link set dev ${BRIDGE} alias ${BRIDGE_ALIAS} up`;
-    const ADDRESS = `address add 10.244.7.1/24 dev ${BRIDGE}`;
-    expect(lines(planNetwork(STATE, NETWORK, hostWith([])))).toEqual([ADDED, SET, ADDRESS]);
+  it("makes a bridge that is missing, sets it up after that, and puts the containers that are left onto it", () => {
+    const make = [
+      `link add name ${BRIDGE} address 02:42:0a:f4:07:01 mtu 1472 type bridge`,
+      `link set dev ${BRIDGE} alias ${BRIDGE_ALIAS}`,
+    ];
+    const settle = [`link set dev ${BRIDGE} up`, `address add 10.244.7.1/24 dev ${BRIDGE}`];
+    const plan = { make, made: [BRIDGE], loud: [], settle };
+    expect(shown(planNetwork(STATE, NETWORK, hostWith([])))).toEqual(plan);
     const fallen = hostWith([linkOf(PORT, { alias: PORT_ALIAS })]);
-    const BACK = `link set dev ${PORT} master ${BRIDGE} up`;
-    expect(lines(planNetwork(STATE, NETWORK, fallen))).toEqual([ADDED, SET, ADDRESS, BACK]);
+    const back = [...settle, `link set dev ${PORT} master ${BRIDGE} up`];
+    expect(shown(planNetwork(STATE, NETWORK, fallen))).toEqual({ ...plan, settle: back });
   });
 
   it("changes nothing where all is as it should be, and only what is not", () => {
-    expect(planNetwork(STATE, NETWORK, WHOLE)).toEqual([]);
+    expect(planNetwork(STATE, NETWORK, WHOLE)).toEqual(NOTHING);
     const worn = hostWith(
       [
         linkOf(BRIDGE, {
@@ -47,11 +57,25 @@ describe("planNetwork", () => {
       [addressAt(BRIDGE, 5, "10.244.7.1/16")],
       [[PORT, BRIDGE]],
     );
-    expect(lines(planNetwork(STATE, NETWORK, worn))).toEqual([
-      `link set dev ${BRIDGE} address 02:42:0a:f4:07:01 mtu 1472 alias ${BRIDGE_ALIAS} up`,
-      `address add 10.244.7.1/24 dev ${BRIDGE}`,
-      `link set dev ${PORT} master ${BRIDGE} up`,
-    ]);
+    expect(shown(planNetwork(STATE, NETWORK, worn))).toEqual({
+      ...NOTHING,
+      loud: [BRIDGE, PORT],
+      settle: [
+        `link set dev ${BRIDGE} address 02:42:0a:f4:07:01 mtu 1472 alias ${BRIDGE_ALIAS} up`,
+        `address add 10.244.7.1/24 dev ${BRIDGE}`,
+        `link set dev ${PORT} master ${BRIDGE} up`,
+      ],
+    });
+  });
+
+  it("names devices of ours on which somebody switched IPv6 on, and no others", () => {
+    const strangers = linkOf("twhforeign", { alias: "x" });
+    const loud = {
+      ...WHOLE,
+      links: new Map(WHOLE.links).set("twhforeign", strangers),
+      ipv6Devices: new Set([PORT, "twhforeign", "eth0"]),
+    };
+    expect(planNetwork(STATE, NETWORK, loud)).toEqual({ ...NOTHING, loud: [PORT] });
   });
 
   const TAKEN: [what: string, facts: Partial<Link>][] = [
@@ -82,18 +106,21 @@ describe("planNetwork", () => {
       links: new Map(WHOLE.links).set(PORT, linkOf(PORT, { alias: "x" })),
       masters: new Map(),
     };
-    expect(planNetwork(STATE, NETWORK, host)).toEqual([]);
+    expect(planNetwork(STATE, NETWORK, host)).toEqual(NOTHING);
   });
 });
 
 describe("planVeth", () => {
-  const ADD = `link add name ${PORT} mtu 1472 type veth peer name ${INNER} mtu 1472 address 02:42:0a:f4:07:02`;
-  const SET = `link set dev ${PORT} alias ${PORT_ALIAS} master ${BRIDGE} up`;
-
-  it("makes a pair, in the place of one that a crash has left", () => {
-    expect(lines(planVeth(STATE, NETWORK, ENDPOINT, hostWith([])))).toEqual([ADD, SET]);
+  it("makes a pair, in the place of one that a crash has left, and sets the host's end up after that", () => {
+    const make = [
+      `link add name ${PORT} mtu 1472 type veth peer name ${INNER} mtu 1472 address 02:42:0a:f4:07:02`,
+      `link set dev ${PORT} alias ${PORT_ALIAS}`,
+    ];
+    const plan = { make, made: [PORT], loud: [], settle: [`link set dev ${PORT} master ${BRIDGE} up`] };
+    expect(shown(planVeth(STATE, NETWORK, ENDPOINT, hostWith([])))).toEqual(plan);
     const left = hostWith([linkOf(INNER, {}), linkOf(PORT, {})]);
-    expect(lines(planVeth(STATE, NETWORK, ENDPOINT, left))).toEqual([`link del dev ${PORT}`, ADD, SET]);
+    const again = { ...plan, make: [`link del dev ${PORT}`, ...make] };
+    expect(shown(planVeth(STATE, NETWORK, ENDPOINT, left))).toEqual(again);
   });
 
   const TAKEN: [what: string, name: string, facts: Partial<Link>][] = [

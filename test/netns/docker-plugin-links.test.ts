@@ -165,6 +165,40 @@ describe("twill docker-plugin beside another one", () => {
   });
 });
 
+describe("repairs of twill docker-plugin", () => {
+  it("go on where one bridge cannot be had, and say so once", async () => {
+    const first = await DockerNetwork.create(plugin, host);
+    await plugin.setLease("10.244.9.0/24");
+    const second = await DockerNetwork.create(plugin, host);
+    await plugin.setLease(null); // nobody knows which lease it is: both are served
+    await host.ip(["link", "del", bridgeOf(first)]);
+    await eventually(async () => expect(await devices()).toHaveLength(2), REPAIR);
+
+    await plugin.end("SIGKILL");
+    for (const network of [first, second]) await host.ip(["link", "del", bridgeOf(network)]);
+    await host.ip(["link", "add", bridgeOf(first), "type", "bridge"]);
+    await host.ip(["link", "set", bridgeOf(first), "alias", "somebody's"]);
+    const count = (text: string): number => plugin.output.split(text).length - 1;
+    const told = (): number => count('"msg":"Cannot repair bridges, will retry"');
+    const repaired = (): number => count('"msg":"Bridges were not as they should be, repaired"');
+    const before = repaired();
+    await plugin.start();
+    for (let round = 1; round <= 4; round++) {
+      if (round > 1) await host.ip(["link", "del", bridgeOf(second)]);
+      await eventually(() => expect(repaired()).toBe(before + round), REPAIR);
+      expect(await host.ip(["address", "show", "dev", bridgeOf(second)])).toContain("10.244.9.1/24");
+    }
+    expect(told()).toBe(1);
+    expect(plugin.output).toContain(`not this network's; remove it (ip link del ${bridgeOf(first)})`);
+    expect(await host.ip(["link", "show", "dev", bridgeOf(first)])).toContain("alias somebody's");
+
+    await host.ip(["link", "del", bridgeOf(first)]);
+    await eventually(() => expect(plugin.output).toContain("Bridges are as they should be again"), REPAIR);
+    expect(await host.ip(["address", "show", "dev", bridgeOf(first)])).toContain("10.244.7.1/24");
+    expect(told()).toBe(1);
+  });
+});
+
 describe("router advertisements of a container", () => {
   it("give the host no address and no route, also after a bridge was made again or IPv6 switched on", async () => {
     await using sender = await buildCProgram(ROUTER, [], OPTIMISED);

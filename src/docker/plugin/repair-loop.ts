@@ -17,7 +17,8 @@ export class RepairLoop {
   #timer: NodeJS.Timeout | null = null;
   #isLooking = false;
   #isDoubted = false;
-  #lastFailure = "";
+  /** What kept the last look from repairing all, as people read it. */
+  #told: ReadonlySet<string> = new Set();
   #isClosed = false;
 
   constructor(plugin: DockerPlugin, log: Logger) {
@@ -70,19 +71,25 @@ export class RepairLoop {
     this.#isLooking = true;
     this.#isDoubted = false;
     try {
-      const { changes, bridgeIndexes } = await this.#plugin.repair();
+      const { changes, bridgeIndexes, failures } = await this.#plugin.repair();
       this.#watch(bridgeIndexes);
       if (changes > 0) this.#log.warn({ changes }, "Bridges were not as they should be, repaired");
-      if (this.#lastFailure !== "") this.#log.info("Bridges are as they should be again");
-      this.#lastFailure = "";
+      this.#tell(failures);
     } catch (err) {
-      const reason = err instanceof Error ? err.message : String(err);
-      if (reason !== this.#lastFailure) this.#log.error({ err }, "Cannot repair bridges, will retry");
-      this.#lastFailure = reason;
+      this.#tell([err]);
     } finally {
       this.#isLooking = false;
       this.#lookIn(this.#delayMs());
     }
+  }
+
+  /** Each failure once, as long as it lasts. */
+  #tell(failures: readonly unknown[]): void {
+    const reasons = new Map(failures.map((err) => [err instanceof Error ? err.message : String(err), err]));
+    for (const [reason, err] of reasons)
+      if (!this.#told.has(reason)) this.#log.error({ err }, "Cannot repair bridges, will retry");
+    if (reasons.size === 0 && this.#told.size > 0) this.#log.info("Bridges are as they should be again");
+    this.#told = new Set(reasons.keys());
   }
 
   #watch(indexes: readonly number[]): void {

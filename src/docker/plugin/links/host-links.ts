@@ -19,8 +19,10 @@ const NO_ABORT = new AbortController().signal;
 export interface Repair {
   /** What had to be changed; 0 means that all was as it should be. */
   readonly changes: number;
-  /** Indexes of the bridges that are there now. */
+  /** Indexes of the devices that have the names of bridges now. */
   readonly bridgeIndexes: readonly number[];
+  /** Why networks could not be repaired; each is an error for people. */
+  readonly failures: readonly unknown[];
 }
 
 /** Calls must not overlap. Each throws {OverlayError} `ERR_KERNEL_FAILED` when the kernel refuses. */
@@ -84,15 +86,22 @@ export class HostLinks {
     return strays.length;
   }
 
-  /** Makes the bridges of these networks as they should be. */
+  /** Makes the bridges of these networks as they should be. One that cannot be does not keep the others from it. */
   async repair(state: PluginState, networks: readonly Network[]): Promise<Repair> {
-    if (networks.length === 0) return { changes: 0, bridgeIndexes: [] };
+    if (networks.length === 0) return { changes: 0, bridgeIndexes: [], failures: [] };
     const host = await this.#look(state);
+    const failures: unknown[] = [];
     let changes = 0;
-    for (const network of networks) changes += await this.#carryOut(planNetwork(state, network, host));
-    const after = changes === 0 ? host : await this.#look(state);
-    const bridges = networks.map(({ bridgeName }) => after.links.get(bridgeName)?.index ?? null);
-    return { changes, bridgeIndexes: bridges.filter((index) => index !== null) };
+    for (const network of networks) {
+      try {
+        changes += await this.#carryOut(planNetwork(state, network, host));
+      } catch (err) {
+        failures.push(err);
+      }
+    }
+    const after = changes + failures.length === 0 ? host : await this.#look(state);
+    const indexes = networks.map(({ bridgeName }) => after.links.get(bridgeName)?.index ?? null);
+    return { changes, bridgeIndexes: indexes.filter((index) => index !== null), failures };
   }
 
   /** Resolves with the number of changes. */

@@ -1,5 +1,8 @@
 /** Whose devices the Docker plugin makes, keeps and removes: after a lost state, beside another plugin, beside strangers. */
-import { rm } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { OPTIMISED, buildCProgram } from "../support/build-c-program.ts";
@@ -11,6 +14,11 @@ import { NetworkNamespace } from "../support/network-namespace.ts";
 
 const SUBNET = "10.244.7.0/24";
 const REPAIR = { timeoutMs: 10_000 };
+/** Docker waits longer, but so it was promised. */
+const ANSWER_MS = 2000;
+/** As many as a host may have at its end. */
+const LOST = 200;
+const SEARCH = join(import.meta.dirname, "../support/lost-search-child.ts");
 const ROUTER = join(import.meta.dirname, "../support/send-router-advertisement.c");
 /** A host with IPv6 on that believes router advertisements, as hosts do that forward no IPv6. */
 const HEEDING = [
@@ -78,6 +86,10 @@ async function silenceOf(names: readonly string[]): Promise<string[][]> {
       return (await place.run("cat", files)).trim().split("\n");
     }),
   );
+}
+
+async function countVeths(): Promise<number> {
+  return (await devices()).filter(({ ifname }) => String(ifname).startsWith("twh")).length;
 }
 
 function bridgeOf({ id }: DockerNetwork): string {
@@ -196,6 +208,69 @@ describe("repairs of twill docker-plugin", () => {
     await eventually(() => expect(plugin.output).toContain("Bridges are as they should be again"), REPAIR);
     expect(await host.ip(["address", "show", "dev", bridgeOf(first)])).toContain("10.244.7.1/24");
     expect(told()).toBe(1);
+  });
+});
+
+describe("twill docker-plugin that frees what a crash of Docker has left", () => {
+  it("answers requests meanwhile", async () => {
+    const network = await DockerNetwork.create(plugin, host);
+    for (let i = 0; i < LOST; i++) {
+      const { endpointId } = await network.createEndpoint(await network.requestAddress());
+      await network.join(endpointId);
+    }
+    await plugin.end("SIGTERM");
+    const engine = createServer((_, response) => response.end(JSON.stringify({ Id: network.id })));
+    const dockerSocket = join(plugin.directory, "docker.sock");
+    await once(engine.listen(dockerSocket), "listening");
+    const files = [plugin.stateDir, plugin.socket, join(plugin.directory, "subnet.env"), dockerSocket];
+    const [program, args] = place.command([process.execPath, SEARCH, ...files]);
+    const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    try {
+      await once(child, "message");
+      child.send("look");
+      await once(child, "message");
+      expect(await countVeths()).toBe(LOST);
+
+      child.send("look again");
+      const end = { isThere: false };
+      const freed = once(child, "message").then(() => (end.isThere = true));
+      let answers = 0;
+      let slowestMs = 0;
+      do {
+        const sentMs = performance.now();
+        await network.releaseAddress(await network.requestAddress());
+        slowestMs = Math.max(slowestMs, performance.now() - sentMs);
+        answers += 2;
+      } while (!end.isThere);
+      await freed;
+      console.info(
+        `${answers} answers while ${LOST} endpoints were freed, two within ${Math.ceil(slowestMs)} ms`,
+      );
+      expect(slowestMs).toBeLessThan(ANSWER_MS);
+      expect(await countVeths()).toBe(0);
+      const state = await readFile(join(plugin.stateDir, "state.json"), "utf8");
+      expect(JSON.parse(state)).toMatchObject({ endpoints: [], pools: [{ held: [] }] });
+    } finally {
+      child.kill("SIGKILL");
+      await once(child, "exit");
+      engine.closeAllConnections();
+      await new Promise((resolve) => engine.close(resolve));
+    }
+  });
+
+  it("collects at its start what it does not know, however much that is", async () => {
+    const state = JSON.parse(await readFile(join(plugin.stateDir, "state.json"), "utf8")) as object;
+    const { instanceId } = state as { readonly instanceId: string };
+    await plugin.end("SIGKILL");
+    const batch = Array.from({ length: LOST }, (_, i) => [
+      `link add twh${i} type veth peer name twc${i}`,
+      `link set twh${i} alias twill-docker:${instanceId}:endpoint:${newId()} up`,
+    ]);
+    await writeFile(join(plugin.directory, "batch"), `${batch.flat().join("\n")}\n`);
+    await host.ip(["-batch", join(plugin.directory, "batch")]);
+    expect(await countVeths()).toBe(LOST);
+    await plugin.start();
+    expect(await devices()).toEqual([]);
   });
 });
 

@@ -112,7 +112,7 @@ async function removeEndpoint(
   { store, links }: Tools,
 ): Promise<Answer> {
   const request = parseEndpoint(fields);
-  await links.disconnect(at.state, request.endpointId);
+  await links.disconnect(at.state, [request.endpointId]);
   await store.save(deleteEndpoint(at.state, request));
   return {};
 }

@@ -82,12 +82,10 @@ export class DockerPlugin {
 
   /** Frees what Docker no longer knows; what has changed since it was found stays. */
   async forget(lost: LostItems): Promise<void> {
-    const { links, log, store } = this.#deps;
+    const { links, store } = this.#deps;
     await this.#inTurn(async () => {
-      for (const id of lost.endpointIds) await links.disconnect(store.state, id);
+      await links.disconnect(store.state, lost.endpointIds);
       await store.save(withoutLost(store.state, lost));
-      const facts = { endpoints: lost.endpointIds.length, addresses: lost.addresses.length };
-      log.info(facts, "Endpoints and addresses that Docker no longer knows freed");
     });
   }
 

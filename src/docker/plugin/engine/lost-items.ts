@@ -61,6 +61,17 @@ export function isEmpty({ endpointIds, addresses }: LostItems): boolean {
   return endpointIds.length + addresses.length === 0;
 }
 
+/**
+ * The same in parts that have at most so many endpoints. Addresses come last and by themselves: none is given to a container
+ * before the endpoint is gone that had it.
+ */
+export function inParts({ endpointIds, addresses }: LostItems, endpointsEach: number): LostItems[] {
+  const parts: LostItems[] = [];
+  for (let i = 0; i < endpointIds.length; i += endpointsEach)
+    parts.push({ endpointIds: endpointIds.slice(i, i + endpointsEach), addresses: [] });
+  return [...parts, ...(addresses.length === 0 ? [] : [{ endpointIds: [], addresses }])];
+}
+
 /** The state without them; an address that was given anew since keeps its new grant. */
 export function withoutLost(state: PluginState, { endpointIds, addresses }: LostItems): PluginState {
   const without = endpointIds.reduce<PluginState>(

@@ -1,4 +1,5 @@
 /** The plugin's devices in the kernel: one look, one plan, and what it says in as few batches as can be. */
+import { randomInt } from "node:crypto";
 import type { Logger } from "pino";
 import type { IpCommand } from "../../../kernel/ip-command.ts";
 import { restoreSilence, silenceIpv6 } from "../../../kernel/ipv6-silence.ts";
@@ -7,13 +8,16 @@ import { parseAlias } from "./device-names.ts";
 import { findNetwork, findStrays, findUnknownNetwork, findVeth } from "./find-devices.ts";
 import { parseDeviceView } from "./host-view.ts";
 import type { DeviceView, HostView } from "./host-view.ts";
-import { deletion, planNetwork, planVeth } from "./link-plan.ts";
+import { planDeletion, planNetwork, planVeth } from "./link-plan.ts";
 import type { LinkPlan } from "./link-plan.ts";
 import { clearPlace } from "./place.ts";
 import { isInstanceRunning } from "./running-instances.ts";
 
 /** A request is carried out to its end: a kernel that hangs is given up by the deadline of `ip`. */
 const NO_ABORT = new AbortController().signal;
+
+/** Device groups that are for nobody to choose by hand: the number has 32 bits, and who uses it takes a small one. */
+const [FIRST_GROUP, END_OF_GROUPS] = [2 ** 24, 2 ** 31];
 
 /** What repairs came to. */
 export interface Repair {
@@ -74,9 +78,10 @@ export class HostLinks {
     });
   }
 
-  /** Deletes a container's veth pair, of a known endpoint or not; one that is gone is no error. */
-  async disconnect(state: PluginState, endpointId: string): Promise<void> {
-    await this.#delete(findVeth(state, endpointId, await this.#look(state)));
+  /** Deletes containers' veth pairs, of known endpoints or not; one that is gone is no error. */
+  async disconnect(state: PluginState, endpointIds: readonly string[]): Promise<void> {
+    const host = await this.#look(state);
+    await this.#delete(endpointIds.flatMap((id) => findVeth(state, id, host)));
   }
 
   /** Deletes what carries our mark and belongs to nothing we know; resolves with the number of devices. */
@@ -114,7 +119,7 @@ export class HostLinks {
   }
 
   async #delete(names: readonly string[]): Promise<void> {
-    await this.#ip.apply(names.map(deletion), NO_ABORT);
+    await this.#ip.apply(planDeletion(names, randomInt(FIRST_GROUP, END_OF_GROUPS)), NO_ABORT);
   }
 
   async #silence(device: string): Promise<void> {

@@ -118,8 +118,20 @@ export function planVeth(state: PluginState, network: Network, endpoint: Endpoin
   };
 }
 
-/** The command that deletes a device, with its other end where it has one. */
-export function deletion(name: string): BatchCommand {
+/**
+ * Commands that delete devices. Each by itself costs the kernel some 25 ms, as it waits until nobody uses it any more; a group
+ * costs that once: 200 take 0.1 s instead of 5 s.
+ * @param group of no device yet
+ */
+export function planDeletion(names: readonly string[], group: number): BatchCommand[] {
+  if (names.length <= 1) return names.map(deletion);
+  return [
+    ...names.map((name) => ["link", "set", "dev", name, "group", `${group}`]),
+    ["link", "del", "group", `${group}`],
+  ];
+}
+
+function deletion(name: string): BatchCommand {
   return ["link", "del", "dev", name];
 }
 

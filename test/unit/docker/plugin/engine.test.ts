@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { askEngine, parseEngineNetwork } from "../../../../src/docker/plugin/engine/ask-engine.ts";
-import { withoutLost } from "../../../../src/docker/plugin/engine/lost-items.ts";
+import { inParts, withoutLost } from "../../../../src/docker/plugin/engine/lost-items.ts";
 import type { LostItems } from "../../../../src/docker/plugin/engine/lost-items.ts";
 import { LostSearch } from "../../../../src/docker/plugin/engine/lost-search.ts";
 import type { Endpoint, PluginState } from "../../../../src/docker/plugin/state/plugin-state.ts";
@@ -91,6 +91,7 @@ describe("LostSearch", () => {
   let asked: string[];
   let state: PluginState;
   let freed: LostItems[];
+  let onFree: () => void;
   let search: LostSearch;
 
   beforeEach(async () => {
@@ -98,6 +99,7 @@ describe("LostSearch", () => {
     socketPath = join(directory, "docker.sock");
     answer = { status: 200, body: engineAnswer([]) };
     [asked, freed] = [[], []];
+    onFree = () => undefined;
     server = createServer((request, response) => {
       asked.push(`${request.method ?? ""} ${request.url ?? ""}`);
       response.writeHead(answer.status).end(JSON.stringify(answer.body));
@@ -109,6 +111,7 @@ describe("LostSearch", () => {
       free(lost) {
         freed.push(lost);
         state = withoutLost(state, lost);
+        onFree();
         return Promise.resolve();
       },
       log: recordLog().log,
@@ -130,13 +133,34 @@ describe("LostSearch", () => {
     expect(freed).toEqual([]);
     await search.look();
     expect(asked).toEqual([`GET /networks/${NETWORK_ID}`, `GET /networks/${NETWORK_ID}`]);
-    expect(freed).toHaveLength(1);
+    expect(freed).toHaveLength(2);
     expect([...state.endpoints.keys()]).toEqual([ENDPOINT_ID]);
     const pool = state.pools.get(POOL_ID);
     expect([...(pool?.held.keys() ?? [])]).toEqual(
       ["10.244.7.2", "10.244.7.250"].map((text) => addressOf(text).value),
     );
     expect(pool?.released).toEqual(["10.244.7.3", "10.244.7.4"].map((text) => addressOf(text).value));
+    await search.look();
+    expect(freed).toHaveLength(2); // the endpoint, and then addresses
+  });
+
+  it("frees many in parts, and stops when it is closed", async () => {
+    const many = Array.from({ length: 120 }, (_, i) =>
+      endpoint(`${i}`.padStart(64, "e"), `10.244.7.${i + 2}`),
+    );
+    const held = many.map(([, { address }], i): [string, number] => [address.toString(), i]);
+    state = stateWith(Object.fromEntries(held), many);
+    await search.look();
+    await search.look();
+    expect(freed.map(({ endpointIds, addresses }) => [endpointIds.length, addresses.length])).toEqual([
+      ...[50, 50, 20].map((count) => [count, 0]),
+      [0, 120],
+    ]);
+    expect([state.endpoints.size, state.pools.get(POOL_ID)?.held.size]).toEqual([0, 0]);
+
+    state = stateWith(Object.fromEntries(held), many);
+    freed.length = 0;
+    onFree = () => search.close();
     await search.look();
     expect(freed).toHaveLength(1);
   });
@@ -167,6 +191,18 @@ describe("LostSearch", () => {
     answer = { status: 200, body: engineAnswer([]) };
     await search.look(); // the first that counts
     expect(freed).toEqual([]);
+  });
+});
+
+describe("inParts", () => {
+  it("leaves nothing out, and makes no part of nothing", () => {
+    const addresses = [{ poolId: POOL_ID, value: 1, grant: 1 }];
+    expect(inParts({ endpointIds: ["a", "b", "c"], addresses }, 2)).toEqual([
+      { endpointIds: ["a", "b"], addresses: [] },
+      { endpointIds: ["c"], addresses: [] },
+      { endpointIds: [], addresses },
+    ]);
+    expect(inParts({ endpointIds: [], addresses: [] }, 2)).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { planNetwork, planVeth } from "../../../../../src/docker/plugin/links/link-plan.ts";
+import { planDeletion, planNetwork, planVeth } from "../../../../../src/docker/plugin/links/link-plan.ts";
 import type { LinkPlan } from "../../../../../src/docker/plugin/links/link-plan.ts";
 import { findNetwork } from "../../../../../src/docker/plugin/links/find-devices.ts";
 import type { Link } from "../../../../../src/kernel/links.ts";
@@ -134,5 +134,17 @@ describe("planVeth", () => {
     expect(sentenceOf(() => planVeth(STATE, NETWORK, ENDPOINT, host))).toBe(
       `Cannot connect the container: a device ${name} is there that is not this endpoint's; remove it: ip link del ${name}`,
     );
+  });
+});
+
+describe("planDeletion", () => {
+  it("deletes many as one group, and one by its name", () => {
+    expect(planDeletion([], 77)).toEqual([]);
+    expect(lines(planDeletion(["a"], 77))).toEqual(["link del dev a"]);
+    expect(lines(planDeletion(["a", "b"], 77))).toEqual([
+      "link set dev a group 77",
+      "link set dev b group 77",
+      "link del group 77",
+    ]);
   });
 });

@@ -1,5 +1,5 @@
 /** A lock that the kernel frees when its holder is gone, however it went: flock(2) on a file. */
-import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { errnoName, loadAddon } from "../addon/addon.ts";
 import { OverlayError } from "../net/overlay-error.ts";
@@ -8,6 +8,9 @@ import { fileError } from "./file-error.ts";
 
 /** O_NOFOLLOW: where others may write to the directory, a link must not make us cut a file elsewhere. */
 const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+
+/** Far beyond any pid. */
+const MAX_HOLDER_BYTES = 256;
 
 /** Held until `release` or the end of the process. */
 export interface FileLock {
@@ -30,21 +33,34 @@ export function acquireFileLock(path: string, flag: string, fields: OverlayError
         holder,
         ...fields,
       });
-    ftruncateSync(fd);
-    writeSync(fd, `${process.pid}\n`, 0);
+    writeHolder(fd, path);
   } catch (err) {
     closeSync(fd);
-    throw err instanceof OverlayError ? err : fileError(`Cannot lock ${path}`, path, err);
+    throw err;
   }
   return { path, release: () => closeSync(fd) };
 }
 
-function openLockFile(path: string, flag: string): number {
+/**
+ * Opens a lock file, making it and its directory where needed. Whoever opens it closes it, and so frees the lock.
+ * @throws {OverlayError} `ERR_FILE_FAILED`
+ */
+export function openLockFile(path: string, flag: string): number {
   try {
     mkdirSync(dirname(path), { recursive: true });
     return openSync(path, OPEN_FLAGS, 0o600);
   } catch (err) {
     throw fileError(`Cannot lock ${path}`, path, err, flag);
+  }
+}
+
+/** Writes our pid into a lock file that we hold. @throws {OverlayError} `ERR_FILE_FAILED` */
+export function writeHolder(fd: number, path: string): void {
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, `${process.pid}\n`, 0);
+  } catch (err) {
+    throw fileError(`Cannot lock ${path}`, path, err);
   }
 }
 
@@ -58,6 +74,16 @@ export function tryLock(fd: number, path: string): string | null {
   if (errnoName(status) !== "EAGAIN")
     throw fileError(`Cannot lock ${path}`, path, new Error(errnoName(status)));
   // The holder may not have written it yet, and its number is of its own pid namespace.
-  const text = readFileSync(fd, "utf8").trim();
+  const text = readHolder(fd, path);
   return /^[0-9]{1,10}$/.test(text) ? `process ${text}` : `a process that wrote ${showUntrusted(text)}`;
+}
+
+/** From its beginning, wherever an earlier look has left the descriptor. */
+function readHolder(fd: number, path: string): string {
+  const buffer = Buffer.alloc(MAX_HOLDER_BYTES);
+  try {
+    return buffer.toString("utf8", 0, readSync(fd, buffer, 0, MAX_HOLDER_BYTES, 0)).trim();
+  } catch (err) {
+    throw fileError(`Cannot read ${path}`, path, err);
+  }
 }

@@ -1,12 +1,12 @@
 /** `twill pod` on hosts of a lab, with real namespaces, the real bridge plugin and agents between them. */
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { identifyProcess, isRunning } from "../../src/files/process-identity.ts";
-import type { CommandResult } from "../../src/lab/machine/run-command.ts";
+import { withPodsLock } from "../../src/pod/pods-lock.ts";
 import { eventually } from "../support/eventually.ts";
 import { createLab } from "../support/lab.ts";
 import type { Lab } from "../support/lab.ts";
@@ -48,16 +48,27 @@ async function removeAll(host: PodHost, ...names: readonly string[]): Promise<vo
   await eventually(async () => expect(await host.attachedDevices()).toEqual([]));
 }
 
-/** Processes of flock(1) for this file: the one that holds it and those that wait. */
-function waitersFor(lockFile: string): number {
-  const commands = readdirSync("/proc").map((name) => {
-    try {
-      return readFileSync(`/proc/${name}/cmdline`, "utf8");
-    } catch {
-      return ""; // no process, or gone
-    }
-  });
-  return commands.filter((command) => command.startsWith("flock") && command.includes(lockFile)).length;
+/** Processes that have this lock file open: the one that holds it and those that wait. */
+function openersOf(lockFile: string): number {
+  const processes = readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
+  const descriptors = processes.map((pid) => entriesOf(`/proc/${pid}/fd`));
+  return descriptors.filter((paths) => paths.some((path) => targetOf(path) === lockFile)).length;
+}
+
+function entriesOf(directory: string): string[] {
+  try {
+    return readdirSync(directory).map((name) => join(directory, name));
+  } catch {
+    return []; // the process is gone
+  }
+}
+
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return ""; // closed meanwhile
+  }
 }
 
 describe("twill pod", () => {
@@ -120,16 +131,12 @@ describe("twill pod", () => {
 
   it("makes one pod of a name that is run several times at once", async () => {
     const lockFile = join(one.podsDirectory, ".lock");
-    const holder = spawn("flock", [lockFile, "cat"], { stdio: ["pipe", "ignore", "ignore"] });
-    let running: Promise<CommandResult[]>;
-    try {
-      await eventually(() => expect(waitersFor(lockFile)).toBe(1));
-      running = Promise.all([1, 2, 3].map(() => one.run("web", SLEEP)));
-      await eventually(() => expect(waitersFor(lockFile)).toBe(4)); // nobody goes on before it is free
-    } finally {
-      holder.stdin.end();
-    }
-    const runs = await running;
+    const running = await withPodsLock(lockFile, async () => {
+      const runs = Promise.all([1, 2, 3].map(() => one.run("web", SLEEP)));
+      await eventually(() => expect(openersOf(lockFile)).toBe(4)); // nobody goes on before it is free
+      return { runs };
+    });
+    const runs = await running.runs;
     expect(runs.filter(({ code }) => code === 0)).toHaveLength(1);
     expect(runs.filter(({ stderr }) => stderr.includes("it runs already"))).toHaveLength(2);
     expect(await one.givenAddresses()).toHaveLength(1);

@@ -9,9 +9,9 @@ import { CNI_CODE, CniError } from "./cni-error.ts";
 import type { NetworkConfig } from "./network-config.ts";
 import { planDelegate, subnetOf, withGateways, withPrevResult } from "./plan-delegate.ts";
 import type { DelegateConfig } from "./plan-delegate.ts";
-import { readAttachment, readPluginDirectories } from "./plugin-request.ts";
+import { readAttachment } from "./plugin-request.ts";
 import type { Environment } from "./plugin-request.ts";
-import { findPlugin, runDelegate } from "./run-delegate.ts";
+import { findDelegate, runDelegate } from "./run-delegate.ts";
 
 /** One call by a runtime. */
 export interface PluginCall {
@@ -19,17 +19,19 @@ export interface PluginCall {
   readonly config: NetworkConfig;
   /** Takes a line for whoever reads the runtime's log. */
   readonly log: (line: string) => void;
+  /** Aborted when the delegates of this call have had their time. */
+  readonly signal: AbortSignal;
 }
 
 /** ADD: attaches the container and gives the delegate's result. What a killed ADD left of it is taken away first. */
 export async function attach(call: PluginCall): Promise<string> {
-  const { env, config } = call;
+  const { env, config, signal } = call;
   const files = filesOf(call);
   const delegate = planDelegate(config, await readSubnetFile(config.subnetFile));
-  findPlugin(delegate.type, readPluginDirectories(env)); // before anything is written
+  findDelegate(delegate.type, env); // before anything is written
   await release(call, files.unfinished);
   await noteBegin(files, delegate);
-  const result = runDelegate("ADD", delegate, env);
+  const result = await runDelegate("ADD", delegate, env, signal);
   await noteAttached(files);
   return result;
 }
@@ -45,7 +47,7 @@ export async function detach(call: PluginCall): Promise<string> {
 
 /** CHECK: fails when the attachment is not as its ADD left it, or no packet finds the way to its address any more. */
 export async function checkAttachment(call: PluginCall): Promise<string> {
-  const { env, config } = call;
+  const { env, config, signal } = call;
   const { containerId, interfaceName } = readAttachment(env);
   const delegate = await readState(filesOf(call).attached);
   if (delegate === null || delegate === "damaged") {
@@ -56,7 +58,7 @@ export async function checkAttachment(call: PluginCall): Promise<string> {
   }
   checkSubnetIsHere(delegate, await subnetFileIfThere(config.subnetFile));
   const prevResult = config.prevResult && withGateways(config.prevResult);
-  runDelegate("CHECK", withPrevResult(delegate, { ...config, prevResult }), env);
+  await runDelegate("CHECK", withPrevResult(delegate, { ...config, prevResult }), env, signal);
   return "";
 }
 
@@ -64,7 +66,7 @@ export async function checkAttachment(call: PluginCall): Promise<string> {
 export async function checkStatus({ env, config }: PluginCall): Promise<string> {
   try {
     const delegate = planDelegate(config, await readSubnetFile(config.subnetFile));
-    findPlugin(delegate.type, readPluginDirectories(env));
+    findDelegate(delegate.type, env);
     return "";
   } catch (err) {
     if (!(err instanceof OverlayError)) throw err;
@@ -77,11 +79,11 @@ function filesOf({ env, config }: PluginCall): StateFiles {
 }
 
 /** Has the delegate undo what the file tells of, then removes the file; it stays for the next DEL when that fails. */
-async function release({ env, config, log }: PluginCall, path: string): Promise<void> {
+async function release({ env, config, log, signal }: PluginCall, path: string): Promise<void> {
   const delegate = await readState(path);
   if (delegate === null) return;
   if (delegate === "damaged") log(`Cannot detach what ${path} tells of: it is damaged; removing it`);
-  else runDelegate("DEL", withPrevResult(delegate, config), env);
+  else await runDelegate("DEL", withPrevResult(delegate, config), env, signal);
   await removeState(path);
 }
 

@@ -1,10 +1,12 @@
 /** `twill-cni`: one call by a container runtime, from its variables to what is printed. */
 import { attach, checkAttachment, checkStatus, detach } from "./attach.ts";
 import type { PluginCall } from "./attach.ts";
+import { deadlineAfter } from "./call/call-plugin.ts";
 import { CNI_CODE, CniError, formatError } from "./cni-error.ts";
 import { parseNetworkConfig } from "./network-config.ts";
 import { readCommand } from "./plugin-request.ts";
 import type { Command, Environment } from "./plugin-request.ts";
+import { DELEGATES_DEADLINE_MS } from "./run-delegate.ts";
 import { NEWEST_VERSION, checkVersion, checkVersionHasCheck, formatVersions } from "./spec-version.ts";
 
 /** What a plugin has of the process it is. */
@@ -32,7 +34,8 @@ export async function runPlugin({ env, readInput, writeError }: PluginProcess): 
     cniVersion = config.cniVersion ?? NEWEST_VERSION;
     if (command === "CHECK") checkVersionHasCheck(config.cniVersion);
     const log = (line: string): void => writeError(`twill-cni: ${line}\n`);
-    return { output: await COMMANDS[command]({ env, config, log }), exitCode: 0 };
+    const signal = deadlineAfter(DELEGATES_DEADLINE_MS);
+    return { output: await COMMANDS[command]({ env, config, log, signal }), exitCode: 0 };
   } catch (err) {
     return { output: formatError(err, cniVersion), exitCode: 1 };
   }

@@ -1,4 +1,5 @@
 /** What a CNI plugin writes to its standard output (CNI spec 1.0.0, section 5). */
+import { parsePluginError } from "../cni/call/parse-plugin-error.ts";
 import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 
 /** Part of a plugin's words that a message of ours repeats, in UTF-16 units. */
@@ -21,12 +22,11 @@ export function addressIn(result: unknown): string | null {
  * on standard error. Null when it said nothing.
  */
 export function failureIn(stdout: string, stderr: string): string | null {
-  const error = parseJson(stdout);
-  const [message, details, code] = ["msg", "details", "code"].map((name) => memberOf(error, name));
-  if (typeof message !== "string" || message === "") return oneLine(stderr);
-  const more = typeof details === "string" && details !== "" ? `; ${details}` : "";
-  const number = typeof code === "number" ? ` (CNI error ${code})` : "";
-  return `${oneLine(`${message}${more}`) ?? ""}${number}`;
+  const error = parsePluginError(stdout);
+  if (error === null) return oneLine(stderr);
+  const more = error.details === undefined ? "" : `; ${error.details}`;
+  const number = error.code === null ? "" : ` (CNI error ${error.code})`;
+  return `${oneLine(`${error.msg}${more}`) ?? ""}${number}`;
 }
 
 /** The value of some JSON, or null when it is none. */

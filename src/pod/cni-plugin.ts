@@ -1,12 +1,9 @@
-/** Calling a CNI plugin: an executable that is told what to do by variables and its standard input. */
-import { spawn } from "node:child_process";
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
-import { join } from "node:path";
+/** Attaching and detaching a pod by a CNI plugin. */
+import { callPlugin, deadlineAfter } from "../cni/call/call-plugin.ts";
+import { findPlugin } from "../cni/call/find-plugin.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { failureIn, parseJson } from "./cni-answer.ts";
 import type { CniConfig } from "./cni-config.ts";
-import { collectOutput } from "./collect-output.ts";
 
 /** One pod, as plugins are told of it. */
 export interface CniTarget {
@@ -23,9 +20,12 @@ const DEVICE = "eth0";
 const PLUGIN_DEADLINE_MS = 30_000;
 
 /** Attaches the pod; resolves with the plugin's result. @throws {OverlayError} `ERR_POD_FAILED` */
-export async function addToNetwork(config: CniConfig, target: CniTarget): Promise<unknown> {
-  const stdout = await callPlugin("ADD", config, target);
-  return parseJson(stdout);
+export async function addToNetwork(
+  config: CniConfig,
+  target: CniTarget,
+  deadlineMs = PLUGIN_DEADLINE_MS,
+): Promise<unknown> {
+  return parseJson(await runPlugin("ADD", config, target, deadlineMs));
 }
 
 /**
@@ -37,25 +37,24 @@ export async function deleteFromNetwork(
   config: CniConfig,
   target: CniTarget,
   result: unknown,
+  deadlineMs = PLUGIN_DEADLINE_MS,
 ): Promise<void> {
-  await callPlugin("DEL", result === null ? config : { ...config, prevResult: result }, target);
+  await runPlugin("DEL", result === null ? config : { ...config, prevResult: result }, target, deadlineMs);
 }
 
-async function callPlugin(command: string, config: CniConfig, target: CniTarget): Promise<string> {
-  const plugin = await findPlugin(config.type, target.pluginPath);
+async function runPlugin(
+  command: string,
+  config: CniConfig,
+  target: CniTarget,
+  deadlineMs: number,
+): Promise<string> {
   // `env` adds to our own environment, which plugins need for their PATH.
-  const child = spawn("env", [...variables(command, target), plugin], { stdio: ["pipe", "pipe", "pipe"] });
-  const [stdout, stderr] = [collectOutput(child.stdout), collectOutput(child.stderr)];
-  child.stdin.on("error", () => undefined); // it may fail without reading all: its answer tells
-  child.stdin.end(JSON.stringify(config));
-  const deadline = setTimeout(() => child.kill("SIGKILL"), PLUGIN_DEADLINE_MS);
-  const end = await new Promise<number | string>((resolve) => {
-    child.once("error", (err) => resolve(err.message));
-    child.once("close", (code, signal) => resolve(code ?? `killed by ${signal ?? "a signal"}`));
-  });
-  clearTimeout(deadline);
-  if (end === 0) return stdout();
-  const reason = failureIn(stdout(), stderr()) ?? (typeof end === "number" ? `exit code ${end}` : end);
+  const argv = ["env", ...variables(command, target), requirePlugin(config.type, target.pluginPath)];
+  const answer = await callPlugin({ argv, log: "pipe" }, config, deadlineAfter(deadlineMs));
+  if (answer.failure === null) return answer.stdout;
+  const log = answer.log.trim();
+  const words = log === "" ? answer.failure : `${answer.failure}: ${log}`;
+  const reason = failureIn(answer.stdout, words) ?? words;
   throw new OverlayError("ERR_POD_FAILED", `the CNI plugin ${config.type} failed to ${command}: ${reason}`);
 }
 
@@ -69,15 +68,9 @@ function variables(command: string, { containerId, netnsPath, pluginPath }: CniT
   ];
 }
 
-async function findPlugin(type: string, pluginPath: readonly string[]): Promise<string> {
-  for (const directory of pluginPath) {
-    const path = join(directory, type);
-    const isThere = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) return path;
-  }
+function requirePlugin(type: string, pluginPath: readonly string[]): string {
+  const found = findPlugin(type, pluginPath);
+  if (found !== null) return found;
   throw new OverlayError(
     "ERR_POD_FAILED",
     `there is no CNI plugin ${type} in ${pluginPath.join(":")}; install it there, or give --cni-path`,

@@ -41,7 +41,8 @@ const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   // A bridge and veths are links like the agent's own.
   ["docker", { imports: ["net", "files", "process", "kernel"], types: LOCAL_API }],
   ["cni", { imports: ["net", "files"], types: LOCAL_API }],
-  ["pod", { imports: ["net", "files"], types: LOCAL_API }],
+  // A pod is attached by a plugin, as twill-cni attaches by one: there is one way to call it.
+  ["pod", { imports: ["net", "files", "cni"], types: LOCAL_API }],
   ["lab", { imports: ["net", "files"], types: LOCAL_API }],
   ["bench", { imports: ["net", "files", "lab"], types: LOCAL_API }],
   ["cli", { imports: [...LOWER_ROOMS, "agent", "docker", "cni", "pod", "lab", "bench"] }],

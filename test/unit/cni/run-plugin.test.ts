@@ -165,13 +165,18 @@ describe("ADD", () => {
   });
 
   it.each([
-    ["echo no JSON; exit 3", "exit status 3 without a reason"],
-    ["echo '[]'; exit 1", "exit status 1 without a reason"],
-    ["echo '{}'; exit 1", "exit status 1 without a reason"],
-    ["kill -9 $$", "killed by SIGKILL"],
+    ["echo no JSON; exit 3", "exit status 3; see what it logged"],
+    ["echo '[]'; exit 1", "exit status 1; see what it logged"],
+    ["echo '{}'; exit 1", "exit status 1; see what it logged"],
+    ["kill -9 $$", "killed by SIGKILL; see what it logged"],
   ])("tells how a delegate ended that gave no reason (%s)", async (then, message) => {
     await delegate(then);
     expect(await run("ADD")).toEqual(failure(100, `Cannot attach the container: bridge: ${message}`));
+  });
+
+  it("takes a delegate's words that have no number", async () => {
+    await delegate(`echo '{"msg":"no address left"}'; exit 1`);
+    expect(await run("ADD")).toEqual(failure(100, "Cannot attach the container: bridge: no address left"));
   });
 
   it("does not mind a delegate that reads nothing", async () => {

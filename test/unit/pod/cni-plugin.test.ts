@@ -1,0 +1,79 @@
+/** Plugins as programs of the test: what becomes of the pod's command when they fail or hang. */
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { addToNetwork, deleteFromNetwork } from "../../../src/pod/cni-plugin.ts";
+import type { CniTarget } from "../../../src/pod/cni-plugin.ts";
+
+const RESULT = { cniVersion: "1.0.0", ips: [{ address: "10.244.7.2/24" }] };
+
+let directory: string;
+let target: CniTarget;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "twill-pod-cni-"));
+  target = {
+    containerId: "pod-web",
+    netnsPath: "/proc/1/ns/net",
+    pluginPath: [join(directory, "no"), directory],
+  };
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+function makePlugin(type: string, script: string): void {
+  writeFileSync(join(directory, type), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(directory, type), 0o755);
+}
+
+function config(type: string): { cniVersion: string; name: string; type: string } {
+  return { cniVersion: "1.0.0", name: "pods", type };
+}
+
+describe("addToNetwork", () => {
+  it("tells the plugin of the pod and gives its result", async () => {
+    const told = ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"];
+    const note = `{ cat; printf ' %s' ${told.map((name) => `"$${name}"`).join(" ")}; } >"${directory}/told"`;
+    makePlugin("any", `${note}\necho '${JSON.stringify(RESULT)}'`);
+    expect(await addToNetwork(config("any"), target)).toEqual(RESULT);
+    expect(readFileSync(join(directory, "told"), "utf8")).toBe(
+      `${JSON.stringify(config("any"))} ADD pod-web /proc/1/ns/net eth0 ${directory}/no:${directory}`,
+    );
+  });
+
+  it.each([
+    [`echo '{"code":11,"msg":"no lease yet"}'; echo noise >&2; exit 1`, "no lease yet (CNI error 11)"],
+    ["echo noise >&2; exit 3", "exit status 3: noise"],
+    ["exit 3", "exit status 3"],
+    ["kill -9 $$", "killed by SIGKILL"],
+  ])("says why it failed (%s)", async (script, reason) => {
+    makePlugin("any", script);
+    await expect(addToNetwork(config("any"), target)).rejects.toMatchObject({
+      code: "ERR_POD_FAILED",
+      message: `the CNI plugin any failed to ADD: ${reason}`,
+    });
+  });
+
+  it("says where a plugin is missing", async () => {
+    await expect(addToNetwork(config("any"), target)).rejects.toThrow(
+      `there is no CNI plugin any in ${directory}/no:${directory}; install it there, or give --cni-path`,
+    );
+  });
+});
+
+describe("deleteFromNetwork", () => {
+  it("gives the plugin back what its ADD gave", async () => {
+    makePlugin("any", `cat >"${directory}/told-$CNI_COMMAND"`);
+    await deleteFromNetwork(config("any"), target, RESULT);
+    const told = JSON.parse(readFileSync(join(directory, "told-DEL"), "utf8")) as unknown;
+    expect(told).toEqual({ ...config("any"), prevResult: RESULT });
+    await deleteFromNetwork(config("any"), target, null);
+    expect(JSON.parse(readFileSync(join(directory, "told-DEL"), "utf8"))).toEqual(config("any"));
+  });
+
+  it("ends a plugin that hangs", async () => {
+    makePlugin("any", "exec sleep 3600");
+    await expect(deleteFromNetwork(config("any"), target, null, 200)).rejects.toThrow(
+      "the CNI plugin any failed to DEL: no end within 0.2 s",
+    );
+  });
+});

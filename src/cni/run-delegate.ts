@@ -12,8 +12,11 @@ import type { Environment } from "./plugin-request.ts";
 /** What a delegate is asked for. */
 export type DelegateCommand = "ADD" | "CHECK" | "DEL";
 
-/** `bridge` takes milliseconds, address management by DHCP some seconds; longer than this delegates are stuck. */
-export const DELEGATES_DEADLINE_MS = 120_000;
+/**
+ * How long the delegates of one call may take together. `bridge` takes milliseconds and waits at most 3 s for its port,
+ * address management by DHCP some seconds; longer than this one is stuck.
+ */
+export const DELEGATES_DEADLINE_MS = 60_000;
 
 const WHAT: Readonly<Record<DelegateCommand, string>> = { ADD: "attach", CHECK: "check", DEL: "detach" };
 

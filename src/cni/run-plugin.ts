@@ -15,6 +15,8 @@ export interface PluginProcess {
   /** All of standard input; not called where none is needed. */
   readonly readInput: () => Promise<string>;
   readonly writeError: (text: string) => void;
+  /** {@link DELEGATES_DEADLINE_MS}, but for a test, which has no minute. */
+  readonly delegatesDeadlineMs?: number;
 }
 
 /** What is left to do: print, and end with this status. */
@@ -24,7 +26,7 @@ export interface PluginEnd {
 }
 
 /** Does what the runtime asks for. Never throws: a failure is printed as the specification wants it. */
-export async function runPlugin({ env, readInput, writeError }: PluginProcess): Promise<PluginEnd> {
+export async function runPlugin({ env, readInput, ...others }: PluginProcess): Promise<PluginEnd> {
   let cniVersion = NEWEST_VERSION;
   try {
     const command = readCommand(env);
@@ -33,8 +35,8 @@ export async function runPlugin({ env, readInput, writeError }: PluginProcess): 
     checkVersion(config.cniVersion);
     cniVersion = config.cniVersion ?? NEWEST_VERSION;
     if (command === "CHECK") checkVersionHasCheck(config.cniVersion);
-    const log = (line: string): void => writeError(`twill-cni: ${line}\n`);
-    const signal = deadlineAfter(DELEGATES_DEADLINE_MS);
+    const log = (line: string): void => others.writeError(`twill-cni: ${line}\n`);
+    const signal = deadlineAfter(others.delegatesDeadlineMs ?? DELEGATES_DEADLINE_MS);
     return { output: await COMMANDS[command]({ env, config, log, signal }), exitCode: 0 };
   } catch (err) {
     return { output: formatError(err, cniVersion), exitCode: 1 };

@@ -1,6 +1,7 @@
 /** Attaching and detaching a pod by a CNI plugin. */
 import { callPlugin, deadlineAfter } from "../cni/call/call-plugin.ts";
 import { findPlugin } from "../cni/call/find-plugin.ts";
+import { DELEGATES_DEADLINE_MS } from "../cni/run-delegate.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { failureIn, parseJson } from "./cni-answer.ts";
 import type { CniConfig } from "./cni-config.ts";
@@ -16,8 +17,13 @@ export interface CniTarget {
 
 /** The pod's device in its namespace. */
 const DEVICE = "eth0";
-/** A plugin answers in a tenth of a second; one that waits for a lock of others may take some. */
-const PLUGIN_DEADLINE_MS = 30_000;
+/** For twill-cni to start, to keep its files and to tell, on a busy machine. */
+const BESIDES_DELEGATES_MS = 15_000;
+/**
+ * The lock of all pods is held meanwhile. Longer than twill-cni gives its delegates, which are in a group of their own:
+ * it is to end them itself, and to say so.
+ */
+const PLUGIN_DEADLINE_MS = DELEGATES_DEADLINE_MS + BESIDES_DELEGATES_MS;
 
 /** Attaches the pod; resolves with the plugin's result. @throws {OverlayError} `ERR_POD_FAILED` */
 export async function addToNetwork(

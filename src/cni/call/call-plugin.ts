@@ -1,11 +1,13 @@
 /**
  * Calling a CNI plugin: an executable that is told what to do by variables and its standard input, and that answers on
- * its standard output.
+ * its standard output. It may start others, as `bridge` starts `host-local`, which have its pipes: they are a group, and
+ * one that takes too long is killed as a whole.
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** What is run, and how. */
 export interface PluginProgram {
@@ -28,17 +30,20 @@ export interface PluginAnswer {
 
 /** Kept of each output, in UTF-16 units: far beyond any answer. */
 const MAX_OUTPUT = 2 ** 20;
+/** For what is in the pipes when a plugin has ended, and for one that was killed to be gone: both take milliseconds. */
+const LAST_WORDS_MS = 1_000;
 
 /** A signal that is aborted after this time, with the words for it. It keeps no process alive. */
 export function deadlineAfter(deadlineMs: number): AbortSignal {
   const controller = new AbortController();
-  const reason = new Error(`no end within ${deadlineMs / 1000} s, killed`);
+  const reason = new Error(`no end within ${deadlineMs / 1000} s, killed with all that it had started`);
   setTimeout(() => controller.abort(reason), deadlineMs).unref();
   return controller.signal;
 }
 
 /**
- * Runs a plugin to its end, or until the signal kills it. Never rejects.
+ * Runs a plugin to its end, or until the signal kills it and all that it started. Nobody waits for a process that holds
+ * its pipes beyond that. Never rejects.
  * @param config - what it reads from its standard input, as JSON
  */
 export async function callPlugin(
@@ -49,7 +54,8 @@ export async function callPlugin(
   const [file = "", ...args] = argv;
   let child: ChildProcess;
   try {
-    child = spawn(file, args, { ...(env && { env }), stdio: ["pipe", "pipe", log] });
+    // Detached: it leads a group of its own, which has its pid.
+    child = spawn(file, args, { ...(env && { env }), stdio: ["pipe", "pipe", log], detached: true });
   } catch (err) {
     return { failure: err instanceof Error ? err.message : String(err), stdout: "", log: "" };
   }
@@ -62,14 +68,17 @@ export async function callPlugin(
 }
 
 async function failureOf(child: ChildProcess, signal: AbortSignal): Promise<string | null> {
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const ended = new Promise<string | null>((resolve) => {
     child.once("error", (err) => resolve(err.message));
-    child.once("close", (code, by) => resolve(describeEnd(code, by)));
+    child.once("exit", (code, by) => resolve(describeEnd(code, by)));
   });
-  const isLate = await Promise.race([ended.then(() => false), tooLate(signal).then(() => true)]);
-  if (isLate) child.kill("SIGKILL");
-  const failure = await ended;
-  return isLate ? await tooLate(signal) : failure;
+  const failure = await Promise.race([ended, tooLate(signal)]);
+  if (failure !== null) killGroup(child); // not after a success: what a plugin leaves on purpose is its own affair
+  await Promise.race([closed, delay(LAST_WORDS_MS, undefined, { ref: false })]);
+  for (const stream of child.stdio) stream?.destroy();
+  child.unref(); // where the kernel holds it, against SIGKILL too
+  return failure;
 }
 
 function describeEnd(code: number | null, by: string | null): string | null {
@@ -80,6 +89,16 @@ function describeEnd(code: number | null, by: string | null): string | null {
 async function tooLate(signal: AbortSignal): Promise<string> {
   if (!signal.aborted) await once(signal, "abort");
   return signal.reason instanceof Error ? signal.reason.message : String(signal.reason);
+}
+
+/** Called while its leader lives or has just ended: its number is nobody else's yet. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // ESRCH: nobody is left
+  }
 }
 
 /** Reads a stream to its end, dropping what is beyond the bound; the function it returns gives what has come so far. */

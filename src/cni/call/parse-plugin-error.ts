@@ -9,8 +9,7 @@ export interface PluginError {
 /** The error in what a plugin printed, or null when that is none. */
 export function parsePluginError(stdout: string): PluginError | null {
   try {
-    const value = JSON.parse(stdout) as Partial<Record<string, unknown>> | null;
-    const { code, msg, details } = value ?? {};
+    const { code, msg, details } = JSON.parse(stdout) as Partial<Record<string, unknown>>; // throws for null
     if (typeof msg !== "string" || msg === "") return null;
     return {
       code: typeof code === "number" ? code : null,

@@ -3,9 +3,13 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { identifyProcess, isRunning } from "../../../src/files/process-identity.ts";
 import { addToNetwork, deleteFromNetwork } from "../../../src/pod/cni-plugin.ts";
 import type { CniTarget } from "../../../src/pod/cni-plugin.ts";
+import { eventually } from "../../support/eventually.ts";
 
+const HASTY_TWILL_CNI = join(import.meta.dirname, "../../support/hasty-twill-cni.ts");
+const SUBNET_FILE = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\n";
 const RESULT = { cniVersion: "1.0.0", ips: [{ address: "10.244.7.2/24" }] };
 
 let directory: string;
@@ -27,6 +31,20 @@ function makePlugin(type: string, script: string): void {
 
 function config(type: string): { cniVersion: string; name: string; type: string } {
   return { cniVersion: "1.0.0", name: "pods", type };
+}
+
+/** In a script: notes the pid of the shell that runs it. */
+function notePid(): string {
+  return `echo $$ >>"${directory}/pids"`;
+}
+
+/** Waits until so many processes have noted themselves, and tells which of them are still there. */
+async function noted(count: number): Promise<() => boolean[]> {
+  const identities = await eventually(() => {
+    const pids = readFileSync(join(directory, "pids"), "utf8").split("\n").slice(0, -1);
+    return pids.length === count && pids.map((pid) => identifyProcess(Number(pid)));
+  });
+  return () => identities.map((one) => one !== null && isRunning(one));
 }
 
 describe("addToNetwork", () => {
@@ -58,6 +76,36 @@ describe("addToNetwork", () => {
       `there is no CNI plugin any in ${directory}/no:${directory}; install it there, or give --cni-path`,
     );
   });
+
+  it("ends a plugin that hangs, and what that waits for", async () => {
+    makePlugin("helper", `${notePid()}\nsleep 3600`);
+    makePlugin("any", `${notePid()}\necho waiting >&2\n"${directory}/helper"`);
+    const adding = addToNetwork(config("any"), target, 500);
+    const [areRunning] = await Promise.all([
+      noted(2),
+      expect(adding).rejects.toThrow(
+        "the CNI plugin any failed to ADD: no end within 0.5 s, killed with all that it had started: waiting",
+      ),
+    ]);
+    await eventually(() => expect(areRunning()).toEqual([false, false]));
+  });
+
+  it("leaves twill-cni the time to end a delegate that hangs, and that one's helper", async () => {
+    const node = `"${process.execPath}" --disable-warning=ExperimentalWarning`;
+    makePlugin("twill-cni", `exec ${node} "${HASTY_TWILL_CNI}" 500`);
+    makePlugin("host-local", `${notePid()}\nsleep 3600`);
+    makePlugin("bridge", `${notePid()}\n"${directory}/host-local"`);
+    writeFileSync(join(directory, "subnet.env"), SUBNET_FILE);
+    const files = { subnetFile: join(directory, "subnet.env"), dataDir: join(directory, "data") };
+    const adding = addToNetwork({ ...config("twill-cni"), ...files }, target);
+    const [areRunning] = await Promise.all([
+      noted(2),
+      expect(adding).rejects.toThrow(
+        "the CNI plugin twill-cni failed to ADD: Cannot attach the container: bridge: no end within 0.5 s, killed with all that it had started; see what it logged (CNI error 100)",
+      ),
+    ]);
+    await eventually(() => expect(areRunning()).toEqual([false, false]));
+  });
 });
 
 describe("deleteFromNetwork", () => {
@@ -71,7 +119,7 @@ describe("deleteFromNetwork", () => {
   });
 
   it("ends a plugin that hangs", async () => {
-    makePlugin("any", "exec sleep 3600");
+    makePlugin("any", "sleep 3600");
     await expect(deleteFromNetwork(config("any"), target, null, 200)).rejects.toThrow(
       "the CNI plugin any failed to DEL: no end within 0.2 s",
     );

@@ -3,9 +3,11 @@ import { readSubnetFile } from "../files/read-subnet-file.ts";
 import { temporaryPath } from "../files/replace-file.ts";
 import type { SubnetFile } from "../files/subnet-file.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { showUntrusted } from "../net/untrusted-text.ts";
 import { noteAttached, noteBegin, readState, removeState, stateFiles } from "./attachment-state.ts";
 import type { StateFiles } from "./attachment-state.ts";
 import { CNI_CODE, CniError } from "./cni-error.ts";
+import { isInterfaceThere, namespaceAt } from "./container-namespace.ts";
 import type { NetworkConfig } from "./network-config.ts";
 import { planDelegate, subnetOf, withGateways, withPrevResult } from "./plan-delegate.ts";
 import type { DelegateConfig } from "./plan-delegate.ts";
@@ -23,14 +25,18 @@ export interface PluginCall {
   readonly signal: AbortSignal;
 }
 
-/** ADD: attaches the container and gives the delegate's result. What a killed ADD left of it is taken away first. */
+/**
+ * ADD: attaches the container and gives the delegate's result. What an ADD left of it that was killed, or whose container
+ * went without a DEL, is taken away first; a container that is attached is left alone.
+ */
 export async function attach(call: PluginCall): Promise<string> {
   const { env, config, signal } = call;
   const files = filesOf(call);
   const delegate = planDelegate(config, await readSubnetFile(config.subnetFile));
   findDelegate(delegate.type, env); // before anything is written
+  await clearAttached(call, files);
   await release(call, files.unfinished);
-  await noteBegin(files, delegate);
+  await noteBegin(files, { delegate, namespace: namespaceAt(env.CNI_NETNS ?? "") });
   const result = await runDelegate("ADD", delegate, env, signal);
   await noteAttached(files);
   return result;
@@ -49,13 +55,14 @@ export async function detach(call: PluginCall): Promise<string> {
 export async function checkAttachment(call: PluginCall): Promise<string> {
   const { env, config, signal } = call;
   const { containerId, interfaceName } = readAttachment(env);
-  const delegate = await readState(filesOf(call).attached);
-  if (delegate === null || delegate === "damaged") {
+  const state = await readState(filesOf(call).attached);
+  if (state === null || state === "damaged") {
     throw new CniError(
       CNI_CODE.containerUnknown,
       `Cannot check the container: ${interfaceName} of ${containerId} was not attached to network ${config.name} by twill-cni; attach it first (ADD)`,
     );
   }
+  const { delegate } = state;
   checkSubnetIsHere(delegate, await subnetFileIfThere(config.subnetFile));
   const prevResult = config.prevResult && withGateways(config.prevResult);
   await runDelegate("CHECK", withPrevResult(delegate, { ...config, prevResult }), env, signal);
@@ -78,12 +85,33 @@ function filesOf({ env, config }: PluginCall): StateFiles {
   return stateFiles(config.dataDir, config.name, readAttachment(env));
 }
 
+/**
+ * Throws while the container has the interface of an earlier ADD: what the delegate would refuse now, the next call would
+ * undo, and with it the container's network. Where the interface has gone with its namespace, because the host or the
+ * runtime died before the DEL, the rest of it is released: a runtime that gives a container its old id knows no other way.
+ * So is what a damaged file told of: only a power cut damages one, and no container outlives that.
+ */
+async function clearAttached(call: PluginCall, { attached }: StateFiles): Promise<void> {
+  const { env, config } = call;
+  const { containerId, interfaceName } = readAttachment(env);
+  const state = await readState(attached);
+  if (state === null) return;
+  if (state !== "damaged" && (await isInterfaceThere(state.namespace, interfaceName))) {
+    throw new CniError(
+      CNI_CODE.alreadyAttached,
+      `Cannot attach the container: ${interfaceName} of ${containerId} is attached to network ${config.name} already, in ${showUntrusted(state.namespace.path)}; detach it first (DEL)`,
+    );
+  }
+  // Not in the namespace of this ADD: what has that name in there is not of this attachment.
+  await release({ ...call, env: { ...env, CNI_NETNS: "" } }, attached);
+}
+
 /** Has the delegate undo what the file tells of, then removes the file; it stays for the next DEL when that fails. */
 async function release({ env, config, log, signal }: PluginCall, path: string): Promise<void> {
-  const delegate = await readState(path);
-  if (delegate === null) return;
-  if (delegate === "damaged") log(`Cannot detach what ${path} tells of: it is damaged; removing it`);
-  else await runDelegate("DEL", withPrevResult(delegate, config), env, signal);
+  const state = await readState(path);
+  if (state === null) return;
+  if (state === "damaged") log(`Cannot detach what ${path} tells of: it is damaged; removing it`);
+  else await runDelegate("DEL", withPrevResult(state.delegate, config), env, signal);
   await removeState(path);
 }
 

@@ -1,15 +1,23 @@
 /**
- * What a DEL must know, on disk before the ADD begins: the delegate's configuration. An ADD that did not come to its
- * end, killed or failed, is told by its file's name from one that did.
+ * What a later call must know of an ADD, on disk before it begins. An ADD that did not come to its end, killed or
+ * failed, is told by its file's name from one that did.
  */
 import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileError, hasErrorCode } from "../files/file-error.ts";
 import { replaceFile } from "../files/replace-file.ts";
+import type { ContainerNamespace } from "./container-namespace.ts";
 import { isJsonObject } from "./network-config.ts";
 import type { DelegateConfig } from "./plan-delegate.ts";
 import { CNI_NAME } from "./plugin-request.ts";
 import type { Attachment } from "./plugin-request.ts";
+
+/** What is known of one ADD. */
+export interface AttachmentState {
+  /** What the delegate was told, and is told again by the DEL. */
+  readonly delegate: DelegateConfig;
+  readonly namespace: ContainerNamespace;
+}
 
 /** The two files that may be there for one attachment. */
 export interface StateFiles {
@@ -28,8 +36,8 @@ export function stateFiles(dataDir: string, network: string, attachment: Attachm
 }
 
 /** Notes that an ADD begins; outlasts a power cut. @throws {OverlayError} `ERR_FILE_FAILED` */
-export async function noteBegin(files: StateFiles, delegate: DelegateConfig): Promise<void> {
-  await replaceFile(files.unfinished, `${JSON.stringify(delegate)}\n`, MODES);
+export async function noteBegin(files: StateFiles, state: AttachmentState): Promise<void> {
+  await replaceFile(files.unfinished, `${JSON.stringify(state)}\n`, MODES);
 }
 
 /** Notes that the ADD has succeeded. Not synced: after a power cut there is no container to tell the two apart for. */
@@ -42,7 +50,7 @@ export async function noteAttached(files: StateFiles): Promise<void> {
 }
 
 /** What one of the files says: null when it is not there, `damaged` when nobody can read it. */
-export async function readState(path: string): Promise<DelegateConfig | "damaged" | null> {
+export async function readState(path: string): Promise<AttachmentState | "damaged" | null> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -62,12 +70,21 @@ export async function removeState(path: string): Promise<void> {
   }
 }
 
-function parseState(text: string): DelegateConfig | null {
+function parseState(text: string): AttachmentState | null {
   try {
-    const value: unknown = JSON.parse(text);
-    const isUsable = isJsonObject(value) && typeof value.type === "string" && CNI_NAME.test(value.type);
-    return isUsable ? (value as DelegateConfig) : null;
+    const { delegate, namespace } = JSON.parse(text) as Partial<Record<string, unknown>>;
+    return isDelegate(delegate) && isNamespace(namespace) ? { delegate, namespace } : null;
   } catch {
     return null;
   }
+}
+
+/** Its type becomes the name of a program: it must be no path. */
+function isDelegate(value: unknown): value is DelegateConfig {
+  return isJsonObject(value) && typeof value.type === "string" && CNI_NAME.test(value.type);
+}
+
+function isNamespace(value: unknown): value is ContainerNamespace {
+  if (!isJsonObject(value) || typeof value.path !== "string") return false;
+  return value.id === null || typeof value.id === "string";
 }

@@ -14,6 +14,8 @@ export const CNI_CODE = {
   notAvailable: 50,
   /** From 100 on they are the plugin's own: this one is for all that has no number there. */
   failed: 100,
+  /** ADD of an interface that the container has from an earlier one. The specification forbids it and has no number. */
+  alreadyAttached: 101,
 } as const;
 
 interface CniErrorOptions extends ErrorOptions {

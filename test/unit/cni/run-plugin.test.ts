@@ -109,7 +109,9 @@ describe("ADD", () => {
     expect([(await stat(path)).mode & 0o777, (await stat(join(directory, "data"))).mode & 0o777]).toEqual([
       0o600, 0o700,
     ]);
-    expect(await calls()).toEqual([`ADD ${(await readFile(path, "utf8")).trim()}`]);
+    const state = JSON.parse(await readFile(path, "utf8")) as { delegate: object; namespace: object };
+    expect(await calls()).toEqual([`ADD ${JSON.stringify(state.delegate)}`]);
+    expect(state.namespace).toEqual({ path: "/run/netns/c1", id: null });
   });
 
   it("keeps interfaces, containers and networks apart", async () => {
@@ -203,6 +205,36 @@ describe("ADD", () => {
     expect(await dataFiles()).toEqual(["net:c1:eth0"]);
   });
 
+  it("is refused for an interface that the container has from an earlier one, as often as it comes", async () => {
+    const attached = { CNI_NETNS: "/proc/self/ns/net", CNI_IFNAME: "lo" };
+    await run("ADD", {}, attached);
+    const why = 'lo of c1 is attached to network net already, in "/proc/self/ns/net"; detach it first (DEL)';
+    for (let i = 0; i < 2; i++) expect(await run("ADD", {}, attached)).toEqual(failure(101, why));
+    expect(await run("ADD", {}, { ...attached, CNI_NETNS: "/run/netns/other" })).toEqual(failure(101, why));
+    expect(await calls()).toHaveLength(1);
+    expect(await dataFiles()).toEqual(["net:c1:lo"]);
+    expect(await run("DEL", {}, attached)).toEqual(SUCCESS);
+    expect(await run("ADD", {}, attached)).toMatchObject({ exitCode: 0 });
+  });
+
+  it("first undoes one whose namespace is gone, without a look into the new one", async () => {
+    await delegate(`echo "$CNI_COMMAND in $CNI_NETNS" >>"${directory}/places"`);
+    await run("ADD", { delegate: { bridge: "old0" } });
+    expect(await run("ADD", { delegate: { bridge: "new0" } })).toMatchObject({ exitCode: 0 });
+    const told = (await calls()).map((line) => /^(\w+) .*"bridge":"(\w+)"/.exec(line)?.slice(1).join(" "));
+    expect(told).toEqual(["ADD old0", "DEL old0", "ADD new0"]);
+    const places = ["ADD in /run/netns/c1", "DEL in ", "ADD in /run/netns/c1", ""];
+    expect((await readFile(join(directory, "places"), "utf8")).split("\n")).toEqual(places);
+    expect(await dataFiles()).toEqual(["net:c1:eth0"]);
+  });
+
+  it("is not kept from its work by a damaged file", async () => {
+    await run("ADD");
+    await writeFile(join(directory, "data", "net:c1:eth0"), "{");
+    expect(await run("ADD")).toMatchObject({ exitCode: 0 });
+    expect((await calls()).map((line) => line.split(" ")[0])).toEqual(["ADD", "ADD"]);
+  });
+
   it("names a file in the way of its directory", async () => {
     await writeFile(join(directory, "data"), "");
     expect(await run("ADD")).toEqual(failure(5, `${directory}/data is a file, not a directory`));
@@ -237,19 +269,23 @@ describe("DEL", () => {
     expect(await dataFiles()).toEqual([]);
   });
 
-  it.each(["", "{", "[]", '{"type":7}', '{"type":"../bridge"}'])(
-    "is not blocked by a damaged file (%j)",
-    async (text) => {
-      await mkdir(join(directory, "data"));
-      await writeFile(join(directory, "data", "net:c1:eth0"), text);
-      const { stderr, ...end } = await run("DEL");
-      expect(end).toEqual({ exitCode: 0, stdout: "" });
-      expect(stderr).toBe(
-        `twill-cni: Cannot detach what ${directory}/data/net:c1:eth0 tells of: it is damaged; removing it\n`,
-      );
-      expect([await calls(), await dataFiles()]).toEqual([[], []]);
-    },
-  );
+  it.each([
+    "",
+    "{",
+    "[]",
+    '{"delegate":{"type":"bridge"}}',
+    '{"delegate":{"type":7},"namespace":{"path":"/x","id":null}}',
+    '{"delegate":{"type":"../bridge"},"namespace":{"path":"/x","id":null}}',
+  ])("is not blocked by a damaged file (%j)", async (text) => {
+    await mkdir(join(directory, "data"));
+    await writeFile(join(directory, "data", "net:c1:eth0"), text);
+    const { stderr, ...end } = await run("DEL");
+    expect(end).toEqual({ exitCode: 0, stdout: "" });
+    expect(stderr).toBe(
+      `twill-cni: Cannot detach what ${directory}/data/net:c1:eth0 tells of: it is damaged; removing it\n`,
+    );
+    expect([await calls(), await dataFiles()]).toEqual([[], []]);
+  });
 
   it("removes what an ADD left that was killed while it wrote", async () => {
     await mkdir(join(directory, "data"));

@@ -1,10 +1,21 @@
 /** The executable `twill-cni`, as a runtime finds it: a link in a directory of plugins. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CNI_CODE } from "../../../src/cni/cni-error.ts";
+import { NEWEST_VERSION } from "../../../src/cni/spec-version.ts";
 import { endOf } from "../../support/child-output.ts";
 import { readImports } from "../../support/module-imports.ts";
 
@@ -89,5 +100,98 @@ describe("twill-cni", () => {
     expect(loaded.filter((module) => !module.startsWith("/") && !module.startsWith("node:"))).toEqual([]);
     expect(loaded.filter((module) => module.startsWith("/")).length).toBeLessThan(25);
     expect(loaded).toContain(join(ROOT, "src/cni/plan-delegate.ts"));
+  });
+});
+
+describe("twill-cni that cannot start", () => {
+  const FIRST_FILES = ["bin/twill-cni", "scripts/node-path.sh", "src/cli/cni-main.mjs"];
+  const TOOLS = ["dirname", "readlink", "uname"];
+
+  /** A checkout with these files alone. */
+  function checkout(...paths: string[]): string {
+    const root = join(plugins, "twill");
+    for (const path of paths) cpSync(join(ROOT, path), join(root, path));
+    return root;
+  }
+
+  /** A directory for PATH with what a shell script needs, and this program as `node`, or none. */
+  function binaries(node: string | null): string {
+    const directory = join(plugins, "tools");
+    mkdirSync(directory);
+    for (const tool of TOOLS) symlinkSync(join("/bin", tool), join(directory, tool));
+    if (node !== null) symlinkSync(node, join(directory, "node"));
+    return directory;
+  }
+
+  interface End {
+    readonly error: unknown;
+    readonly status: number | null;
+  }
+
+  function start(root: string, PATH: string, shell = "/bin/sh"): End & { readonly stderr: string } {
+    const env = { PATH, CNI_COMMAND: "VERSION" };
+    const run = spawnSync(shell, [join(root, "bin/twill-cni")], { env, encoding: "utf8" });
+    return { error: JSON.parse(run.stdout) as unknown, status: run.status, stderr: run.stderr };
+  }
+
+  function failure(msg: unknown): End {
+    return { error: { cniVersion: NEWEST_VERSION, code: CNI_CODE.failed, msg }, status: 1 };
+  }
+
+  it("tells the runtime that there is no Node.js", () => {
+    const end = start(checkout(...FIRST_FILES), binaries(null));
+    const advice = "run scripts/setup of twill, which fetches one";
+    expect(end).toMatchObject(failure(`Cannot run twill-cni: there is no Node.js 22.22 or newer; ${advice}`));
+    expect(end.stderr).toContain("twill: needs Node.js 22.22 or newer");
+  });
+
+  it("tells the runtime that its Node.js is too old", () => {
+    const old = join(plugins, "old-node");
+    writeFileSync(old, "#!/bin/sh\necho v20.19.0\n");
+    chmodSync(old, 0o755);
+    expect(start(checkout(...FIRST_FILES), binaries(old))).toMatchObject(
+      failure(expect.stringContaining("there is no Node.js 22.22 or newer")),
+    );
+  });
+
+  it.each(["/bin/sh", "/bin/bash"])(
+    "tells the runtime that Node.js does not start, where sh is %s",
+    (shell) => {
+      const root = checkout(...FIRST_FILES);
+      const toolchain = join(root, `toolchain/node_modules/node-linux-${process.arch}/bin`);
+      mkdirSync(toolchain, { recursive: true });
+      writeFileSync(join(toolchain, "node"), "#!/no/such/interpreter\n");
+      chmodSync(join(toolchain, "node"), 0o755);
+      expect(start(root, binaries(null), shell)).toMatchObject(
+        failure(expect.stringContaining("its Node.js does not start")),
+      );
+    },
+  );
+
+  it.each([1, 2])("tells the runtime that its directory is not whole, with %i file", (count) => {
+    expect(start(checkout(...FIRST_FILES.slice(0, count)), binaries(process.execPath))).toMatchObject(
+      failure("Cannot run twill-cni: its directory is not whole: put it back as it was"),
+    );
+  });
+
+  it.each([
+    ["the program", ["src/cli/compile-cache.mjs"], "src/cni/run-plugin.ts"],
+    ["the compile cache", [], "src/cli/compile-cache.mjs"],
+  ])("tells the runtime that %s does not load", (_, files, missing) => {
+    const root = checkout(...FIRST_FILES, ...files);
+    const end = start(root, binaries(process.execPath));
+    expect(end).toMatchObject(failure(expect.stringContaining(`Cannot find module '${root}/${missing}'`)));
+    expect(end.stderr).toBe("");
+  });
+
+  it("tells the runtime that the program is no program", () => {
+    const root = checkout(...FIRST_FILES, "src/cli/compile-cache.mjs");
+    mkdirSync(join(root, "src/cni"));
+    writeFileSync(join(root, "src/cni/run-plugin.ts"), "export const = ;\n");
+    const end = start(root, binaries(process.execPath));
+    expect(end).toMatchObject(
+      failure(expect.stringMatching(/its program does not load: .+; put twill's directory/)),
+    );
+    expect(end.stderr).toBe("");
   });
 });

@@ -1,4 +1,5 @@
 /** What a runtime says in environment variables. It becomes paths and names of devices, so nothing is taken unchecked. */
+import { isDeviceName } from "../net/device-name.ts";
 import { showUntrusted } from "../net/untrusted-text.ts";
 import { CNI_CODE, CniError } from "./cni-error.ts";
 
@@ -26,8 +27,6 @@ const REQUIRED: Readonly<Record<Command, readonly string[]>> = {
 
 /** The specification's, also for the name of a network. No slash, no leading dot: safe as a part of a file's name. */
 export const CNI_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
-/** Narrower than the kernel, which takes any 15 bytes without slash, colon and white space. */
-const INTERFACE_NAME = /^[!-.0-9;-~]{1,15}$/;
 
 /** What is asked for, once every variable it needs is there. @throws {CniError} 4 */
 export function readCommand(env: Environment): Command {
@@ -53,7 +52,7 @@ export function readAttachment(env: Environment): Attachment {
       `Cannot use CNI_CONTAINERID ${showUntrusted(containerId)}: need letters, digits, "_", "." and "-", the first a letter or digit`,
     );
   }
-  if (!INTERFACE_NAME.test(interfaceName) || interfaceName === "." || interfaceName === "..") {
+  if (!isDeviceName(interfaceName)) {
     throw invalid(
       `Cannot use CNI_IFNAME ${showUntrusted(interfaceName)}: need a name of a network interface, 1 to 15 characters without space, "/" and ":"`,
     );

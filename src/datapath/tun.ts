@@ -1,11 +1,9 @@
 /** Opens and keeps TUN devices. */
 import { closeSync } from "node:fs";
+import { PLAIN_DEVICE_NAME_ADVICE, isPlainDeviceName } from "../net/device-name.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import type { ErrorCode } from "../net/overlay-error.ts";
 import { TUN_BITS, errnoName, loadAddon } from "../addon/addon.ts";
-
-/** Names the kernel takes (IFNAMSIZ 16 with its NUL) and that cannot be a template such as "tun%d". */
-const DEVICE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
 
 /** An open TUN, as a packet engine takes it over. */
 export interface OpenTun {
@@ -65,8 +63,8 @@ export function closeTun({ fds }: Pick<OpenTun, "fds">): void {
 }
 
 function checkArguments(name: string, { queues }: OpenTunOptions): void {
-  if (!DEVICE_NAME.test(name)) {
-    throw new RangeError(`Cannot open a TUN: a device name has 1 to 15 of A-Z a-z 0-9 _ . -, got "${name}"`);
+  if (!isPlainDeviceName(name)) {
+    throw new RangeError(`Cannot open a TUN named ${JSON.stringify(name)}: ${PLAIN_DEVICE_NAME_ADVICE}`);
   }
   if (!Number.isInteger(queues) || queues < 1 || queues > MAX_QUEUES) {
     throw new RangeError(`Cannot open a TUN: it has 1 to ${MAX_QUEUES} queues, got ${queues}`);

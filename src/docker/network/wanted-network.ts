@@ -1,6 +1,7 @@
 /** The Docker network that puts containers on the host's lease. */
 import { DEFAULT_SUBNET_FILE } from "../../files/read-subnet-file.ts";
 import type { SubnetFile } from "../../files/subnet-file.ts";
+import { PLAIN_DEVICE_NAME_ADVICE, isDeviceName, isPlainDeviceName } from "../../net/device-name.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrusted } from "../../net/untrusted-text.ts";
 import type { EngineVersion } from "./docker-state.ts";
@@ -32,8 +33,6 @@ const TRUSTED_INTERFACES = "com.docker.network.bridge.trusted_host_interfaces";
 const PREDEFINED = new Set(["bridge", "host", "none", "default"]);
 /** Docker's own rule, with an end. */
 const NETWORK_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
-/** 15 characters: IFNAMSIZ of linux/if.h less the final zero. No colon, which separates the names in Docker's option. */
-const DEVICE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
 
 /** @throws {OverlayError} `ERR_OPTION_INVALID` for a name that Docker or the kernel would refuse */
 export function checkNames({ name, bridge, overlayDevices }: NetworkRequest): void {
@@ -42,10 +41,12 @@ export function checkNames({ name, bridge, overlayDevices }: NetworkRequest): vo
   }
   if (PREDEFINED.has(name))
     throw invalid(`network name "${name}": Docker has a network of that name by itself`);
-  for (const device of [...(bridge === null ? [] : [bridge]), ...overlayDevices]) {
-    if (DEVICE_NAME.test(device)) continue;
-    throw invalid(`device name ${showUntrusted(device)}: use 1 to 15 letters, digits, "_", "." and "-"`);
-  }
+  if (bridge !== null && !isPlainDeviceName(bridge))
+    throw invalid(`bridge name ${showUntrusted(bridge)}: ${PLAIN_DEVICE_NAME_ADVICE}`);
+  // One that is there already, whatever its name. A colon, which no device has, separates them in Docker's option.
+  const unusable = overlayDevices.find((device) => !isDeviceName(device));
+  if (unusable !== undefined)
+    throw invalid(`overlay device ${showUntrusted(unusable)}: no device has such a name, see ip link`);
 }
 
 function invalid(what: string): OverlayError {
@@ -109,7 +110,7 @@ export function createCommandLine(request: NetworkRequest): string {
     ...(request.subnetFile === DEFAULT_SUBNET_FILE ? [] : [`--subnet-file ${shellWord(request.subnetFile)}`]),
     ...(request.bridge === null ? [] : [`--bridge ${request.bridge}`]),
     ...(request.isPublishedOnly ? ["--published-only"] : []),
-    ...request.overlayDevices.map((device) => `--overlay-device ${device}`),
+    ...request.overlayDevices.map((device) => `--overlay-device ${shellWord(device)}`),
     request.name,
   ].join(" ");
 }

@@ -1,4 +1,5 @@
 /** What Docker asks of a network driver (libnetwork's docs/remote.md), checked. */
+import { PLAIN_DEVICE_NAME_ADVICE, isPlainDeviceName } from "../../../net/device-name.ts";
 import type { Ipv4Address, Ipv4Prefix } from "../../../net/ipv4.ts";
 import { MacAddress } from "../../../net/mac.ts";
 import { showUntrusted } from "../../../net/untrusted-text.ts";
@@ -12,8 +13,6 @@ const ENABLE_IPV6 = "com.docker.network.enable_ipv6";
 const INTERNAL = "com.docker.network.internal";
 const PORT_MAP = "com.docker.network.portmap";
 
-/** `IFNAMSIZ` with its NUL is 16. */
-const BRIDGE_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/;
 const GATEWAY_MODES: readonly GatewayMode[] = ["docker", "overlay"];
 const KNOWN_OPTIONS = "bridge=NAME and gateway=docker or gateway=overlay";
 
@@ -61,9 +60,9 @@ function parseDriverOptions(
     );
   }
   const bridgeName = options.text("bridge");
-  if (bridgeName !== "" && !BRIDGE_NAME.test(bridgeName)) {
+  if (bridgeName !== "" && !isPlainDeviceName(bridgeName)) {
     throw refused(
-      `Cannot make the network: bridge=${showUntrusted(bridgeName)} is no name for a device, use 1 to 15 letters, digits and ._-`,
+      `Cannot make the network: bridge=${showUntrusted(bridgeName)} is no name for a device, ${PLAIN_DEVICE_NAME_ADVICE}`,
     );
   }
   const modeText = options.text("gateway");

@@ -189,11 +189,11 @@ describe("planNetwork, with a network of the name", () => {
   });
 
   it("repeats the other options in the command", () => {
-    const request = { isPublishedOnly: true, overlayDevices: ["eth0", "eth1"] };
+    const request = { isPublishedOnly: true, overlayDevices: ["eth0", "lan;x"] };
     expect(
       refusal(plan({ engine: ENGINE_28, lease: MOVED, networks: networks(WITH_APP_28) }, request)),
     ).toMatch(
-      /&& twill docker-network create --published-only --overlay-device eth0 --overlay-device eth1 app && docker network connect app web$/,
+      /&& twill docker-network create --published-only --overlay-device eth0 --overlay-device 'lan;x' app && docker network connect app web$/,
     );
   });
 

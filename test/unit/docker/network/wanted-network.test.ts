@@ -17,6 +17,7 @@ describe("checkNames", () => {
     { bridge: "a" },
     { bridge: "fifteen-letters" },
     { overlayDevices: ["flannel.1", "eth0"] },
+    { overlayDevices: ["vpn+home", "-x"] },
   ];
   it.each(GOOD)("takes %j", (differs) => expect(() => checkNames({ ...REQUEST, ...differs })).not.toThrow());
 
@@ -28,11 +29,12 @@ describe("checkNames", () => {
     [{ name: "x".repeat(129) }, "Cannot use network name"],
     [{ name: "bridge" }, 'Cannot use network name "bridge": Docker has a network of that name by itself'],
     [{ name: "host" }, 'Cannot use network name "host"'],
-    [{ bridge: "" }, 'Cannot use device name "": use 1 to 15 letters'],
-    [{ bridge: "sixteen--letters" }, 'Cannot use device name "sixteen--letters"'],
-    [{ bridge: "a/b" }, 'Cannot use device name "a/b"'],
-    [{ bridge: ".." }, 'Cannot use device name ".."'],
-    [{ overlayDevices: ["eth0", "a:b"] }, 'Cannot use device name "a:b"'],
+    [{ bridge: "" }, 'Cannot use bridge name "": use 1 to 15 letters'],
+    [{ bridge: "sixteen--letters" }, 'Cannot use bridge name "sixteen--letters"'],
+    [{ bridge: "a/b" }, 'Cannot use bridge name "a/b"'],
+    [{ bridge: "br%d" }, 'Cannot use bridge name "br%d"'],
+    [{ bridge: "-x" }, 'Cannot use bridge name "-x"'],
+    [{ overlayDevices: ["eth0", "a:b"] }, 'Cannot use overlay device "a:b": no device has such a name'],
   ];
   it.each(BAD)("refuses %j", (differs, message) => {
     expect(() => checkNames({ ...REQUEST, ...differs })).toThrow(message);

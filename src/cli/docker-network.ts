@@ -4,6 +4,7 @@ import { createDockerCommand } from "../docker/network/docker-command.ts";
 import { createNetwork } from "../docker/network/create-network.ts";
 import { DEFAULT_BRIDGE } from "../docker/network/wanted-network.ts";
 import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
+import { createIpCommand } from "../kernel/ip-command.ts";
 
 interface CreateOptions {
   readonly subnetFile: string;
@@ -48,8 +49,9 @@ async function createDockerNetwork(
     isPublishedOnly: options.publishedOnly === true,
     overlayDevices: options.overlayDevice ?? [],
   };
-  const { signal } = new AbortController(); // each run of docker has its deadline
-  const sentences = await createNetwork(request, createDockerCommand(options.docker), signal);
+  const { signal } = new AbortController(); // each run of docker and ip has its deadline
+  const docker = createDockerCommand(options.docker);
+  const sentences = await createNetwork(request, docker, createIpCommand(), signal);
   out.write(`${sentences.join("\n")}\n`);
 }
 

@@ -1,9 +1,12 @@
 /** `twill docker-network create`: makes what is missing, keeps what is right, and says what stands in the way. */
-import { readdir } from "node:fs/promises";
 import { readSubnetFile } from "../../files/read-subnet-file.ts";
+import { parseAddresses } from "../../kernel/addresses.ts";
+import type { IpCommand } from "../../kernel/ip-command.ts";
+import { parseLinks } from "../../kernel/links.ts";
 import { failureText } from "../../kernel/run-program.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { escapeUntrusted } from "../../net/untrusted-text.ts";
+import type { HostDevices } from "./device-in-the-way.ts";
 import { dockerError } from "./docker-command.ts";
 import type { DockerCommand } from "./docker-command.ts";
 import { parseEngineVersion, parseNetworks } from "./docker-state.ts";
@@ -14,24 +17,25 @@ import type { NetworkRequest } from "./wanted-network.ts";
 
 /** Devices of the backends that have one: flannel0 of udp, flannel.<VNI> of vxlan. */
 const OVERLAY_DEVICE = /^flannel(?:[0-9]+|\.[0-9]+)$/;
-const NETWORK_DEVICES = "/sys/class/net";
 
 /**
  * Ensures the network; resolves with sentences for the user.
  * @throws {OverlayError} `ERR_OPTION_INVALID`, `ERR_LEASE_MISSING`, `ERR_FILE_FAILED`, `ERR_KERNEL_FAILED` without a `docker`
- *   to run, `ERR_DOCKER_FAILED` for everything that Docker or its networks refuse
+ *   or an `ip` to run, `ERR_DOCKER_FAILED` for everything that Docker, its networks or the host's devices refuse
  */
 export async function createNetwork(
   asked: NetworkRequest,
   docker: DockerCommand,
+  ip: IpCommand,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   checkNames(asked);
   const lease = await readSubnetFile(asked.subnetFile);
   const engine = await readEngineVersion(docker, signal);
   const networks = await readNetworks(docker, signal);
-  const request = await withDevices(asked);
-  const plan = planNetwork({ request, lease, engine, networks });
+  const host = await readDevices(ip, signal);
+  const request = withOverlayDevices(asked, host);
+  const plan = planNetwork({ request, lease, engine, networks, host });
   if (plan.kind === "refuse") throw new OverlayError("ERR_DOCKER_FAILED", plan.sentence);
   if (plan.kind === "create") {
     const run = await docker(plan.args, signal);
@@ -66,8 +70,13 @@ async function readNetworks(docker: DockerCommand, signal: AbortSignal): Promise
   return networks;
 }
 
-async function withDevices(request: NetworkRequest): Promise<NetworkRequest> {
+async function readDevices(ip: IpCommand, signal: AbortSignal): Promise<HostDevices> {
+  const json = await ip.read(["-d", "address", "show"], signal);
+  return { links: parseLinks(json), addresses: parseAddresses(json) };
+}
+
+function withOverlayDevices(request: NetworkRequest, { links }: HostDevices): NetworkRequest {
   if (!request.isPublishedOnly || request.overlayDevices.length > 0) return request;
-  const names = await readdir(NETWORK_DEVICES);
-  return { ...request, overlayDevices: names.filter((name) => OVERLAY_DEVICE.test(name)).sort() };
+  const names = links.map(({ name }) => name).filter((name) => OVERLAY_DEVICE.test(name));
+  return { ...request, overlayDevices: names.sort() };
 }

@@ -2,6 +2,9 @@
 import type { SubnetFile } from "../../files/subnet-file.ts";
 import { Ipv4Prefix } from "../../net/ipv4.ts";
 import { escapeUntrusted, showUntrusted } from "../../net/untrusted-text.ts";
+import { shortId } from "../plugin/state/plugin-state.ts";
+import { findNamesake, findRival } from "./device-in-the-way.ts";
+import type { HostDevices } from "./device-in-the-way.ts";
 import type { DockerNetwork, EngineVersion } from "./docker-state.ts";
 import { shellWord } from "./shell-word.ts";
 import {
@@ -22,6 +25,7 @@ export interface NetworkSituation {
   readonly engine: EngineVersion;
   /** All networks of the engine. */
   readonly networks: readonly DockerNetwork[];
+  readonly host: HostDevices;
 }
 
 /** The decision. `refuse` has the sentence for the user, with what to do. */
@@ -42,12 +46,13 @@ export function planNetwork(situation: NetworkSituation): NetworkPlan {
 
   const own = networks.find(({ name }) => name === request.name);
   if (own !== undefined) {
+    const cannot = `Cannot keep network "${own.name}":`;
     const fault = findFault(own, situation);
-    if (fault === null) return { kind: "keep", notes: notesFor(situation) };
-    return {
-      kind: "refuse",
-      sentence: `Cannot keep network "${own.name}": ${fault}; ${remakeAdvice(own, request)}`,
-    };
+    if (fault !== null)
+      return { kind: "refuse", sentence: `${cannot} ${fault}; ${remakeAdvice(own, request)}` };
+    const rival = findRival(lease.subnet, bridgeOf(own), situation.host);
+    if (rival !== null) return { kind: "refuse", sentence: `${cannot} ${rival}` };
+    return { kind: "keep", notes: notesFor(situation) };
   }
   const inTheWay = findInTheWay(situation);
   if (inTheWay !== null)
@@ -71,8 +76,8 @@ function findUnable(
   return "there is no overlay device (flannel0, flannel.1) on this host; with host-gw give the underlay's by --overlay-device";
 }
 
-/** A network that has the subnet or the bridge. */
-function findInTheWay({ request, lease, networks }: NetworkSituation): string | null {
+/** A network or a device that has the subnet or the bridge's name. */
+function findInTheWay({ request, lease, networks, host }: NetworkSituation): string | null {
   const bridge = request.bridge ?? DEFAULT_BRIDGE;
   for (const network of networks) {
     const overlap = network.pools.find(({ subnet }) => overlaps(lease.subnet, subnet));
@@ -81,7 +86,12 @@ function findInTheWay({ request, lease, networks }: NetworkSituation): string | 
       return `Docker's network ${showUntrusted(network.name)} has the bridge ${bridge}; give another name by --bridge`;
     }
   }
-  return null;
+  return findRival(lease.subnet, null, host) ?? findNamesake(bridge, host);
+}
+
+/** Name of the bridge of a network that Docker has made. */
+function bridgeOf({ id, options }: DockerNetwork): string {
+  return options.get(BRIDGE_NAME) ?? `br-${shortId(id)}`;
 }
 
 function overlaps(subnet: Ipv4Prefix, text: string): boolean {

@@ -1,8 +1,8 @@
 /** The place of a new network: its bridge's name and the lease's addresses. What has them goes, or is named. Pure. */
 import type { InterfaceAddress } from "../../../kernel/addresses.ts";
 import type { Link } from "../../../kernel/links.ts";
-import { escapeUntrusted } from "../../../net/untrusted-text.ts";
 import { shellWord } from "../../network/shell-word.ts";
+import { describeOccupier, findOccupiers } from "../../occupied-lease.ts";
 import { refused } from "../protocol/request-fields.ts";
 import type { Network, PluginState } from "../state/plugin-state.ts";
 import { shortId } from "../state/plugin-state.ts";
@@ -10,8 +10,6 @@ import { parseAlias } from "./device-names.ts";
 import { withItsVeths } from "./find-devices.ts";
 import type { HostView } from "./host-view.ts";
 import { isOrphan } from "./ownership.ts";
-
-const HOST_LENGTH = 32;
 
 /** How a place is made free. */
 export interface Clearing {
@@ -35,17 +33,6 @@ export function clearPlace(state: PluginState, network: Network, host: HostView)
   const after = withoutDevices(host, new Set(leftovers));
   refuseOccupied(state, network, after);
   return { leftovers, host: after };
-}
-
-/** Addresses of the lease on other devices. An overlay device has the subnet's first address, for itself alone. */
-function occupiers({ bridgeName, lease }: Network, { addresses }: HostView): readonly InterfaceAddress[] {
-  return addresses.filter(
-    ({ interfaceName, address, prefixLength }) =>
-      interfaceName !== bridgeName &&
-      prefixLength < HOST_LENGTH &&
-      lease.subnet.contains(address) &&
-      !address.equals(lease.subnet.address),
-  );
 }
 
 function isLeftover(state: PluginState, { kind, alias }: Link, host: HostView): boolean {
@@ -72,13 +59,15 @@ function withoutDevices(host: HostView, names: ReadonlySet<string>): HostView {
   };
 }
 
+function occupiers({ bridgeName, lease }: Network, { addresses }: HostView): readonly InterfaceAddress[] {
+  return findOccupiers(lease.subnet, bridgeName, addresses);
+}
+
 function refuseOccupied(state: PluginState, network: Network, host: HostView): void {
   const [other] = occupiers(network, host);
   if (other === undefined) return;
-  const place = `device ${escapeUntrusted(other.interfaceName)} has ${other.address.toString()} of this host's lease`;
-  throw refused(
-    `Cannot make the network: ${place} ${network.lease.subnet.toString()}${wayOut(state, other, host)}`,
-  );
+  const place = describeOccupier(other, network.lease.subnet);
+  throw refused(`Cannot make the network: ${place}${wayOut(state, other, host)}`);
 }
 
 function wayOut(

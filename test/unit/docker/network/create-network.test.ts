@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createNetwork } from "../../../../src/docker/network/create-network.ts";
 import type { DockerCommand } from "../../../../src/docker/network/docker-command.ts";
 import type { NetworkRequest } from "../../../../src/docker/network/wanted-network.ts";
-import { FRESH, VERSION_20_10, WITH_APP_20_10 } from "./recorded-networks.ts";
+import type { IpCommand } from "../../../../src/kernel/ip-command.ts";
+import { FRESH, VERSION_20_10, VERSION_28, WITH_APP_20_10 } from "./recorded-networks.ts";
 
 /** What a run of `docker` prints; with words on standard error it fails. */
 interface Answer {
@@ -25,8 +26,25 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-/** Runs it with an engine that gives these answers, by subcommand; resolves with the runs that would change something. */
-async function create(answers: Readonly<Record<string, Answer>>, request: Partial<NetworkRequest> = {}) {
+/** An `ip` that answers `ip -j -d address show` with devices of these names, with the address 10.244.7.0/32 each. */
+function ipWith(names: readonly string[]): IpCommand {
+  const addr_info = [{ family: "inet", local: "10.244.7.0", prefixlen: 32 }];
+  return {
+    read: () => Promise.resolve(names.map((ifname, i) => ({ ifindex: i + 1, ifname, mtu: 1450, addr_info }))),
+    readBatch: () => Promise.reject(new Error("not asked for")),
+    apply: () => Promise.reject(new Error("changes nothing")),
+  };
+}
+
+/**
+ * Runs it with an engine that gives these answers, by subcommand, on a host with these devices; resolves with the runs that
+ * would change something.
+ */
+async function create(
+  answers: Readonly<Record<string, Answer>>,
+  request: Partial<NetworkRequest> = {},
+  devices: readonly string[] = ["lo", "flannel0"],
+) {
   const changes: string[][] = [];
   const docker: DockerCommand = (args) => {
     const verb = args[0] === "network" ? (args[1] ?? "") : (args[0] ?? "");
@@ -42,7 +60,7 @@ async function create(answers: Readonly<Record<string, Answer>>, request: Partia
     overlayDevices: [],
     ...request,
   };
-  const sentences = await createNetwork(asked, docker, new AbortController().signal);
+  const sentences = await createNetwork(asked, docker, ipWith(devices), new AbortController().signal);
   return { changes, sentences };
 }
 
@@ -70,6 +88,17 @@ describe("createNetwork", () => {
   it("changes nothing when another one is in the way", async () => {
     const refused = create({ ...ENGINE, inspect: { stdout: WITH_APP_20_10 } }, { name: "other" });
     await expect(refused).rejects.toMatchObject({ code: "ERR_DOCKER_FAILED" });
+  });
+
+  it("changes nothing when a device is in the way", async () => {
+    await expect(create(ENGINE, {}, ["lo", "twill0"])).rejects.toMatchObject({ code: "ERR_DOCKER_FAILED" });
+  });
+
+  it("trusts the overlay's devices of this host with --published-only", async () => {
+    const devices = ["lo", "flannel.1", "flannel0", "flannel-x", "xflannel0"];
+    const engine = { ...ENGINE, version: { stdout: VERSION_28 } };
+    const { changes } = await create(engine, { isPublishedOnly: true }, devices);
+    expect(changes[0]).toContain("com.docker.network.bridge.trusted_host_interfaces=flannel.1:flannel0");
   });
 
   it("overlooks a network that is removed while it looks", async () => {

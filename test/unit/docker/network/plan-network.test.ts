@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { HostDevices } from "../../../../src/docker/network/device-in-the-way.ts";
 import { parseEngineVersion, parseNetworks } from "../../../../src/docker/network/docker-state.ts";
 import type { DockerNetwork, EngineVersion } from "../../../../src/docker/network/docker-state.ts";
 import { planNetwork } from "../../../../src/docker/network/plan-network.ts";
@@ -6,6 +7,8 @@ import type { NetworkPlan } from "../../../../src/docker/network/plan-network.ts
 import type { NetworkRequest } from "../../../../src/docker/network/wanted-network.ts";
 import { parseSubnetFile } from "../../../../src/files/subnet-file.ts";
 import type { SubnetFile } from "../../../../src/files/subnet-file.ts";
+import { parseAddresses } from "../../../../src/kernel/addresses.ts";
+import { parseLinks } from "../../../../src/kernel/links.ts";
 import { FRESH, VERSION_20_10, VERSION_28, WITH_APP_20_10, WITH_APP_28 } from "./recorded-networks.ts";
 
 function engine(text: string): EngineVersion {
@@ -37,9 +40,17 @@ const REQUEST: NetworkRequest = {
   overlayDevices: [],
 };
 
-/** The plan for a host that leases 10.244.7.0/24 with masquerading, on a fresh 20.10; `situation` differs from that. */
+/**
+ * The plan for a host that leases 10.244.7.0/24 with masquerading, on a fresh 20.10, with no other device than an overlay's;
+ * `situation` differs from that.
+ */
 function plan(
-  situation: { engine?: EngineVersion; networks?: DockerNetwork[]; lease?: SubnetFile } = {},
+  situation: {
+    engine?: EngineVersion;
+    networks?: DockerNetwork[];
+    lease?: SubnetFile;
+    host?: HostDevices;
+  } = {},
   request: Partial<NetworkRequest> = {},
 ): NetworkPlan {
   return planNetwork({
@@ -47,6 +58,7 @@ function plan(
     lease: lease(),
     engine: ENGINE_20_10,
     networks: networks(FRESH),
+    host: hostWith([]),
     ...situation,
   });
 }
@@ -63,6 +75,23 @@ const CREATE = [
   ...MASQUERADE_OFF,
 ];
 const LABEL_AND_NAME = ["--label", "twill.subnet=10.244.7.0/24", "app"];
+
+/** A device of a host, with its address as `ip` writes it; without one, null. */
+type Device = readonly [name: string, address: string | null, facts?: { kind?: string; alias?: string }];
+
+/** The host's devices as `ip -j -d address show` has them, after an overlay device with the subnet's first address. */
+function hostWith(devices: readonly Device[]): HostDevices {
+  const all: Device[] = [["flannel0", "10.244.7.0/32", { kind: "tun" }], ...devices];
+  const json = all.map(([ifname, text, facts], i) => {
+    const [local, length] = text?.split("/") ?? [];
+    return {
+      ...{ ifindex: i + 2, ifname, mtu: 1450, flags: ["UP"], ifalias: facts?.alias },
+      linkinfo: { info_kind: facts?.kind ?? "bridge" },
+      addr_info: text === null ? [] : [{ family: "inet", local, prefixlen: Number(length) }],
+    };
+  });
+  return { links: parseLinks(json), addresses: parseAddresses(json) };
+}
 
 describe("planNetwork, without a network of the name", () => {
   it("makes it on the lease, with Docker's masquerading off", () => {
@@ -151,6 +180,80 @@ describe("planNetwork, without a network of the name", () => {
     expect(refusal(plan({ networks: [bip, ...rest] }))).toContain(
       "with dockerd's --bip there every container is on the overlay",
     );
+  });
+});
+
+describe("planNetwork, on a host where other devices have what it needs", () => {
+  const PLUGIN_ALIAS = `twill-docker:0badcafe:network:${"a1".repeat(32)}`;
+  const RIVALS: [device: Device, address: string, advice: string][] = [
+    [
+      ["cni0", "10.244.7.1/24"],
+      "device cni0 has 10.244.7.1",
+      "remove it once no container needs it: ip link delete dev cni0",
+    ],
+    [
+      ["veth1", "10.244.7.9/32", { kind: "veth" }],
+      "device veth1 has 10.244.7.9",
+      "take the address away: ip address delete 10.244.7.9/32 dev veth1",
+    ],
+    [
+      ["a;b", "10.244.7.255/16", { kind: "dummy" }],
+      "device a;b has 10.244.7.255",
+      "take the address away: ip address delete 10.244.7.255/16 dev 'a;b'",
+    ],
+    [
+      ["twill0", "10.244.7.1/24"],
+      "device twill0 has 10.244.7.1",
+      "remove it once no container needs it: ip link delete dev twill0",
+    ],
+    [
+      ["tw-a1a1a1a1a1a1", "10.244.7.1/24", { alias: PLUGIN_ALIAS }],
+      "device tw-a1a1a1a1a1a1 has 10.244.7.1",
+      "it is the network plugin's: docker network rm a1a1a1a1a1a1 (where Docker does not know it: twill docker-plugin --forget a1a1a1a1a1a1)",
+    ],
+  ];
+  it.each(RIVALS)("refuses beside %j", (device, address, advice) => {
+    expect(refusal(plan({ host: hostWith([device]) }))).toBe(
+      `Cannot make network "app": ${address} of this host's lease 10.244.7.0/24, which carries one network; ${advice}`,
+    );
+  });
+
+  it("overlooks devices beside the lease", () => {
+    const host = hostWith([
+      ["cni0", "10.244.8.1/24"],
+      ["eth0", "10.244.6.255/16", { kind: "veth" }],
+      ["br0", null],
+    ]);
+    expect(plan({ host }).kind).toBe("create");
+  });
+
+  it("takes over no device that has the bridge's name", () => {
+    for (const device of [
+      ["twill0", null],
+      ["twill0", "192.0.2.1/24", { kind: "dummy" }],
+    ] as const) {
+      expect(refusal(plan({ host: hostWith([device]) }))).toBe(
+        'Cannot make network "app": there is a device twill0 that is no bridge of Docker\'s; remove it once nobody needs it ' +
+          "(ip link delete dev twill0), or give another name by --bridge",
+      );
+      expect(plan({ host: hostWith([device]) }, { bridge: "ov0" }).kind).toBe("create");
+    }
+  });
+
+  it("keeps a network beside its own bridge, and refuses beside another one on the lease", () => {
+    const own: Device = ["twill0", "10.244.7.1/24"];
+    const present = networks(WITH_APP_20_10);
+    expect(plan({ networks: present, host: hostWith([own]) }).kind).toBe("keep");
+    expect(refusal(plan({ networks: present, host: hostWith([own, ["cni0", "10.244.7.1/24"]]) }))).toBe(
+      'Cannot keep network "app": device cni0 has 10.244.7.1 of this host\'s lease 10.244.7.0/24, which carries one network; ' +
+        "remove it once no container needs it: ip link delete dev cni0",
+    );
+    // Without the option Docker calls the bridge by the network's id.
+    const options = new Map([...(present[2]?.options ?? [])].filter(([key]) => !key.endsWith("bridge.name")));
+    const unnamed = networks(WITH_APP_20_10, { id: "0123456789abcdef", options });
+    const request = { networks: unnamed, host: hostWith([["br-0123456789ab", "10.244.7.1/24"]]) };
+    expect(plan(request).kind).toBe("keep");
+    expect(refusal(plan({ ...request, host: hostWith([own]) }))).toContain("device twill0 has 10.244.7.1");
   });
 });
 

@@ -99,4 +99,12 @@ describe("clearPlace", () => {
       `Cannot make the network: device ${name} ${OCCUPIED}; take that away first (dockerd --bip, a CNI bridge, another network): ${command}`,
     );
   });
+
+  it("refuses a single address of the lease on another device", () => {
+    const host = hostWith(
+      [linkOf("vip0", { kind: null, index: 6 })],
+      [addressAt("vip0", 6, "10.244.7.9/32")],
+    );
+    expect(refusal(host)).toContain("device vip0 has 10.244.7.9 of");
+  });
 });

@@ -6,7 +6,7 @@ import {
   DEFAULT_DOCKER_OPTS_FILE,
   readDockerOptsRequest,
 } from "../docker/opts/docker-opts-request.ts";
-import { makeDockerOpts, readHostRoutes } from "../docker/opts/make-docker-opts.ts";
+import { makeDockerOpts, readHostRoutes, readIfFile } from "../docker/opts/make-docker-opts.ts";
 import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
 import { createIpCommand } from "../kernel/ip-command.ts";
 
@@ -53,5 +53,6 @@ async function dockerOpts(
     out.write(`${await checkDockerBridge(request.subnetFile, createIpCommand(), signal)}\n`);
     return;
   }
-  await makeDockerOpts(request, { environment: process.env, readRoutes: readHostRoutes, tell }, signal);
+  const deps = { environment: process.env, readText: readIfFile, readRoutes: readHostRoutes, tell };
+  await makeDockerOpts(request, deps, signal);
 }

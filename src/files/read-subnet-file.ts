@@ -13,16 +13,19 @@ export const DEFAULT_SUBNET_FILE = "/run/flannel/subnet.env";
  *   `ERR_FILE_FAILED` when it cannot be read or says something else
  */
 export async function readSubnetFile(path: string): Promise<SubnetFile> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (err) {
-    if (!hasErrorCode(err, "ENOENT")) throw fileError(`Cannot read the subnet file ${path}`, path, err);
+  return requireSubnet(path, await readIfThere(path));
+}
+
+/**
+ * The same for a subnet file whose text was read already; null: there is none.
+ * @throws {OverlayError} `ERR_LEASE_MISSING`, `ERR_FILE_FAILED`
+ */
+export function requireSubnet(path: string, text: string | null): SubnetFile {
+  if (text === null) {
     throw new OverlayError(
       "ERR_LEASE_MISSING",
       `Cannot use this host's subnet: there is no ${path} yet; start twill agent and wait for its lease`,
       { path },
-      { cause: err },
     );
   }
   const file = parseSubnetFile(text);
@@ -32,4 +35,13 @@ export async function readSubnetFile(path: string): Promise<SubnetFile> {
     `Cannot read the subnet file ${path}: it lacks FLANNEL_NETWORK, FLANNEL_SUBNET or FLANNEL_MTU, or one is unusable`,
     { path },
   );
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (err) {
+    if (hasErrorCode(err, "ENOENT")) return null;
+    throw fileError(`Cannot read the subnet file ${path}`, path, err);
+  }
 }

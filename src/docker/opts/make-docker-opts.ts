@@ -2,7 +2,7 @@
 import { constants } from "node:fs";
 import { open, readFile, realpath, stat } from "node:fs/promises";
 import { fileError, hasErrorCode } from "../../files/file-error.ts";
-import { readSubnetFile } from "../../files/read-subnet-file.ts";
+import { requireSubnet } from "../../files/read-subnet-file.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import type { FileModes } from "../../files/replace-file.ts";
 import { parseDotenv } from "../../files/subnet-file.ts";
@@ -21,6 +21,8 @@ const IP: Program = { program: "ip", packageName: "iproute2", deadlineMs: 5_000 
 /** Where it works; the tests have other places. */
 export interface DockerOptsDeps {
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Resolves with the text of a subnet file, or null where there is none. */
+  readonly readText: (path: string) => Promise<string | null>;
   /** Resolves with the output of `ip -o -4 route show`. */
   readonly readRoutes: (signal: AbortSignal) => Promise<string>;
   /** Takes a sentence for the user. */
@@ -37,8 +39,8 @@ export async function makeDockerOpts(
   deps: DockerOptsDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  if (request.requiresLease) await readSubnetFile(request.subnetFile);
-  const text = await readIfFile(request.subnetFile);
+  const text = await deps.readText(request.subnetFile);
+  if (request.requiresLease) requireSubnet(request.subnetFile, text);
   if (text === null) deps.tell(`There is no ${request.subnetFile} yet: the options are without a subnet`);
   const variables = shellVariables(deps.environment, parseDotenv(text ?? ""));
   await writeOutput(request.outputFile, formatDockerOpts(variables, request));
@@ -63,8 +65,8 @@ export async function readHostRoutes(signal: AbortSignal): Promise<string> {
   }
 }
 
-/** The text of a regular file, or null: the script reads no other. */
-async function readIfFile(path: string): Promise<string | null> {
+/** The text of a regular file, or null: the script reads no other. @throws {OverlayError} `ERR_FILE_FAILED` */
+export async function readIfFile(path: string): Promise<string | null> {
   try {
     return (await stat(path)).isFile() ? await readFile(path, "utf8") : null;
   } catch (err) {

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readDockerOptsRequest } from "../../../../src/docker/opts/docker-opts-request.ts";
-import { makeDockerOpts } from "../../../../src/docker/opts/make-docker-opts.ts";
+import { makeDockerOpts, readIfFile } from "../../../../src/docker/opts/make-docker-opts.ts";
+import type { DockerOptsDeps } from "../../../../src/docker/opts/make-docker-opts.ts";
 
 const SUBNET_FILE =
   "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
@@ -22,15 +23,20 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-/** Runs it; resolves with what the user was told. */
-async function make(args: readonly string[] = [], routes = "", target = output): Promise<string[]> {
+/** Runs it on a host without routes; resolves with what the user was told. */
+async function make(
+  args: readonly string[] = [],
+  differs: Partial<DockerOptsDeps> = {},
+  target = output,
+): Promise<string[]> {
   const request = readDockerOptsRequest(["-c", "-f", subnetFile, "-d", target, ...args]);
   if ("problem" in request) throw new Error("bad arguments");
   const told: string[] = [];
   const tell = (sentence: string): void => void told.push(sentence);
+  const readRoutes = (): Promise<string> => Promise.resolve("");
   await makeDockerOpts(
     request,
-    { environment: {}, readRoutes: () => Promise.resolve(routes), tell },
+    { environment: {}, readText: readIfFile, readRoutes, tell, ...differs },
     NO_ABORT,
   );
   return told;
@@ -71,6 +77,13 @@ describe("makeDockerOpts", () => {
     expect(await readFile(output, "utf8")).toBe("old\n");
   });
 
+  it("writes the lease that it has found, though the file is another one a moment later", async () => {
+    const texts = [SUBNET_FILE, SUBNET_FILE.replace("10.244.7.1", "10.244.8.1"), null];
+    const readText = (): Promise<string | null> => Promise.resolve(texts.shift() ?? null);
+    await make(["--require-lease"], { readText });
+    expect(await readFile(output, "utf8")).toBe(COMBINED);
+  });
+
   it("leaves the old file alone when FLANNEL_IPMASQ is neither true nor false", async () => {
     await writeFile(output, "old\n");
     await writeFile(subnetFile, "FLANNEL_IPMASQ=1\n");
@@ -79,8 +92,8 @@ describe("makeDockerOpts", () => {
   });
 
   it("writes the file and then fails when a route leads the subnet elsewhere", async () => {
-    const routes = "10.244.7.0/24 via 192.0.2.4 dev eth0 \n";
-    await expect(make([], routes)).rejects.toThrow(
+    const readRoutes = (): Promise<string> => Promise.resolve("10.244.7.0/24 via 192.0.2.4 dev eth0 \n");
+    await expect(make([], { readRoutes })).rejects.toThrow(
       'Cannot give Docker the subnet of 10.244.7.1/24: the routing table already has "10.244.7.0/24 via 192.0.2.4 dev eth0"; ' +
         `remove that route (${output} is written)`,
     );
@@ -89,10 +102,8 @@ describe("makeDockerOpts", () => {
 
   it("does not look at routes without a subnet", async () => {
     await writeFile(subnetFile, "FLANNEL_MTU=1450\n");
-    const request = readDockerOptsRequest(["-f", subnetFile, "-d", output]);
-    if ("problem" in request) throw new Error("bad arguments");
     const readRoutes = (): Promise<string> => Promise.reject(new Error("asked for routes"));
-    await makeDockerOpts(request, { environment: {}, readRoutes, tell: () => undefined }, NO_ABORT);
+    await make([], { readRoutes });
     expect(await readFile(output, "utf8")).toContain("--mtu=1450");
   });
 
@@ -100,20 +111,20 @@ describe("makeDockerOpts", () => {
     const link = join(directory, "link");
     await writeFile(output, "old\n");
     await symlink(output, link);
-    await make([], "", link);
+    await make([], {}, link);
     expect(await readFile(output, "utf8")).toBe(COMBINED);
     expect((await stat(link)).ino).toBe((await stat(output)).ino);
 
     const pipe = join(directory, "pipe"); // not a device: one that is replaced by mistake would be the machine's
     execFileSync("mkfifo", [pipe]);
-    const [text] = await Promise.all([readFile(pipe, "utf8"), make([], "", pipe)]);
+    const [text] = await Promise.all([readFile(pipe, "utf8"), make([], {}, pipe)]);
     expect(text).toBe(COMBINED);
     expect((await stat(pipe)).isFIFO()).toBe(true);
   });
 
   it("says where it cannot write", async () => {
-    await expect(make([], "", directory)).rejects.toThrow(`Cannot write ${directory}: EISDIR`);
-    await expect(make([], "", join(subnetFile, "x"))).rejects.toThrow(
+    await expect(make([], {}, directory)).rejects.toThrow(`Cannot write ${directory}: EISDIR`);
+    await expect(make([], {}, join(subnetFile, "x"))).rejects.toThrow(
       `${subnetFile} is a file, not a directory`,
     );
   });

@@ -6,7 +6,12 @@ import {
   DEFAULT_DOCKER_OPTS_FILE,
   readDockerOptsRequest,
 } from "../docker/opts/docker-opts-request.ts";
-import { makeDockerOpts, readHostRoutes, readIfFile } from "../docker/opts/make-docker-opts.ts";
+import {
+  makeDockerOpts,
+  readHostAddresses,
+  readHostRoutes,
+  readIfFile,
+} from "../docker/opts/make-docker-opts.ts";
 import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
 import { createIpCommand } from "../kernel/ip-command.ts";
 
@@ -16,7 +21,8 @@ const EXIT_REFUSED = 1;
 const NOTES = `
 Without -i and -c it writes both. Variables of the environment with DOCKER_OPT_ in their names are written too, and
 what the combined variable holds already stays in front. Exit status 1: bad arguments (also -h), FLANNEL_IPMASQ
-neither true nor false, or, with the file written, a route that leads the subnet elsewhere; with --check, a mismatch.`;
+neither true nor false, or, with the file written, a route that leads the subnet elsewhere or another device that is on
+it; with --check, a mismatch.`;
 
 /** The `docker-opts` command; it reads `args` itself, as getopts does. `out` takes what `--check` prints. */
 export function dockerOptsCommand(out: NodeJS.WritableStream, args: readonly string[]): Command {
@@ -30,7 +36,7 @@ export function dockerOptsCommand(out: NodeJS.WritableStream, args: readonly str
     .option("-m", "leave out --ip-masq")
     .option("-k <name>", `name of the variable with all of them (${DEFAULT_COMBINED_NAME})`)
     .option("--require-lease", "fail when there is no subnet file, and write nothing")
-    .option("--check", "write nothing; fail when docker0 is not on the leased subnet")
+    .option("--check", "write nothing; fail when docker0 is not on the leased subnet, or not alone")
     .addHelpText("after", NOTES);
   return command.action(() => dockerOpts(command, out, args));
 }
@@ -53,6 +59,6 @@ async function dockerOpts(
     out.write(`${await checkDockerBridge(request.subnetFile, createIpCommand(), signal)}\n`);
     return;
   }
-  const deps = { environment: process.env, readText: readIfFile, readRoutes: readHostRoutes, tell };
-  await makeDockerOpts(request, deps, signal);
+  const host = { readText: readIfFile, readRoutes: readHostRoutes, readAddresses: readHostAddresses };
+  await makeDockerOpts(request, { environment: process.env, ...host, tell }, signal);
 }

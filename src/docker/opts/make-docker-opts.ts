@@ -6,10 +6,15 @@ import { requireSubnet } from "../../files/read-subnet-file.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import type { FileModes } from "../../files/replace-file.ts";
 import { parseDotenv } from "../../files/subnet-file.ts";
+import { readAddresses } from "../../kernel/addresses.ts";
+import type { InterfaceAddress } from "../../kernel/addresses.ts";
+import { createIpCommand } from "../../kernel/ip-command.ts";
 import { isMissingProgram, runProgram } from "../../kernel/run-program.ts";
 import type { Program } from "../../kernel/run-program.ts";
+import { Ipv4Prefix } from "../../net/ipv4.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { escapeUntrusted } from "../../net/untrusted-text.ts";
+import { findBipRival } from "./bip-rival.ts";
 import type { DockerOptsRequest } from "./docker-opts-request.ts";
 import { formatDockerOpts, shellVariables } from "./format-docker-opts.ts";
 import { findRouteConflict } from "./route-conflict.ts";
@@ -25,6 +30,7 @@ export interface DockerOptsDeps {
   readonly readText: (path: string) => Promise<string | null>;
   /** Resolves with the output of `ip -o -4 route show`. */
   readonly readRoutes: (signal: AbortSignal) => Promise<string>;
+  readonly readAddresses: (signal: AbortSignal) => Promise<readonly InterfaceAddress[]>;
   /** Takes a sentence for the user. */
   readonly tell: (sentence: string) => void;
 }
@@ -32,7 +38,8 @@ export interface DockerOptsDeps {
 /**
  * Writes the options.
  * @throws {OverlayError} before anything is written: `ERR_DOCKER_FAILED`, `ERR_FILE_FAILED`, and with `--require-lease`
- *   `ERR_LEASE_MISSING`; when the file is written: `ERR_DOCKER_FAILED`, for a route that would take Docker's packets
+ *   `ERR_LEASE_MISSING`; when the file is written: `ERR_DOCKER_FAILED`, for a route that would take Docker's packets, and
+ *   for another device on the subnet
  */
 export async function makeDockerOpts(
   request: DockerOptsRequest,
@@ -46,21 +53,43 @@ export async function makeDockerOpts(
   await writeOutput(request.outputFile, formatDockerOpts(variables, request));
 
   const subnet = variables.get("FLANNEL_SUBNET") ?? "";
-  const conflict = subnet === "" ? null : findRouteConflict(subnet, await deps.readRoutes(signal));
+  const conflict = subnet === "" ? null : await findConflict(subnet, deps, signal);
   if (conflict === null) return;
   throw new OverlayError(
     "ERR_DOCKER_FAILED",
-    `Cannot give Docker the subnet of ${escapeUntrusted(subnet)}: the routing table already has ` +
-      `"${escapeUntrusted(conflict)}"; remove that route (${request.outputFile} is written)`,
+    `Cannot give Docker the subnet of ${escapeUntrusted(subnet)}: ${conflict} (${request.outputFile} is written)`,
   );
+}
+
+/** What else has the subnet, with what to do; or null. */
+async function findConflict(
+  flannelSubnet: string,
+  deps: DockerOptsDeps,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const route = findRouteConflict(flannelSubnet, await deps.readRoutes(signal));
+  if (route !== null) return `the routing table already has "${escapeUntrusted(route)}"; remove that route`;
+  const subnet = Ipv4Prefix.parseContaining(flannelSubnet);
+  return subnet === null ? null : findBipRival(subnet, await deps.readAddresses(signal));
 }
 
 /** The routes of this host; none where there is no `ip`, as the script goes on without. */
 export async function readHostRoutes(signal: AbortSignal): Promise<string> {
-  try {
+  return await unlessMissing("", async () => {
     return (await runProgram(IP, ["-o", "-4", "route", "show"], "", signal)).stdout;
+  });
+}
+
+/** The addresses of this host; none where there is no `ip`. */
+export async function readHostAddresses(signal: AbortSignal): Promise<readonly InterfaceAddress[]> {
+  return await unlessMissing([], () => readAddresses(createIpCommand(), signal));
+}
+
+async function unlessMissing<T>(fallback: T, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
   } catch (err) {
-    if (isMissingProgram(err)) return "";
+    if (isMissingProgram(err)) return fallback;
     throw err;
   }
 }

@@ -3,19 +3,53 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkDockerBridge, findBridgeFault } from "../../../../src/docker/opts/check-docker-bridge.ts";
-import { parseSubnetFile } from "../../../../src/files/subnet-file.ts";
+import { requireSubnet } from "../../../../src/files/read-subnet-file.ts";
+import { parseAddresses } from "../../../../src/kernel/addresses.ts";
 import type { IpCommand } from "../../../../src/kernel/ip-command.ts";
-import { OverlayError } from "../../../../src/net/overlay-error.ts";
+import { parseLinks } from "../../../../src/kernel/links.ts";
 
 const TEXT = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\n";
 
+/** A device as `ip -j -d address show` has it. */
+function deviceJson(ifname: string, addresses: readonly string[]): object {
+  const addr_info = addresses.map((text) => {
+    const [local, length] = text.split("/");
+    return { family: "inet", local, prefixlen: Number(length) };
+  });
+  return { ifindex: 3, ifname, mtu: 1500, flags: ["UP"], addr_info };
+}
+
 describe("findBridgeFault", () => {
-  const lease = parseSubnetFile(TEXT);
-  if (lease === null) throw new Error("bad subnet file");
+  const lease = requireSubnet("subnet.env", TEXT);
+
+  /** What is wrong on a host whose docker0 has these addresses, and whose other devices have those. */
+  function faultOf(addresses: readonly string[], others: readonly [name: string, address: string][] = []) {
+    const json = [deviceJson("docker0", addresses), ...others.map(([name, one]) => deviceJson(name, [one]))];
+    return findBridgeFault(lease, {
+      links: parseLinks(json),
+      addresses: parseAddresses(json),
+    });
+  }
 
   it("finds none when the bridge has the lease's address among its own", () => {
-    expect(findBridgeFault(lease, { addresses: ["10.244.7.1/24"] })).toBeNull();
-    expect(findBridgeFault(lease, { addresses: ["192.0.2.1/24", "10.244.7.1/24"] })).toBeNull();
+    expect(faultOf(["10.244.7.1/24"])).toBeNull();
+    expect(faultOf(["192.0.2.1/24", "10.244.7.1/24"])).toBeNull();
+    expect(
+      faultOf(
+        ["10.244.7.1/24"],
+        [
+          ["flannel0", "10.244.7.0/32"],
+          ["cni0", "10.244.8.1/24"],
+        ],
+      ),
+    ).toBeNull();
+  });
+
+  it("names another bridge on the lease", () => {
+    expect(faultOf(["10.244.7.1/24"], [["cni0", "10.244.7.1/24"]])).toBe(
+      "device cni0 has 10.244.7.1 of this host's lease 10.244.7.0/24, which carries one network; run dockerd without --bip, " +
+        "or remove that network first: docker network rm, or ip link delete dev cni0",
+    );
   });
 
   it.each([
@@ -23,11 +57,11 @@ describe("findBridgeFault", () => {
     [["10.244.7.1/16"], "docker0 has 10.244.7.1/16 and the lease is 10.244.7.1/24"],
     [[], "docker0 has no address and the lease is 10.244.7.1/24"],
   ])("names both addresses: %j", (addresses, fault) => {
-    expect(findBridgeFault(lease, { addresses })).toContain(fault);
+    expect(faultOf(addresses)).toContain(fault);
   });
 
   it("says that there is no bridge", () => {
-    expect(findBridgeFault(lease, null)).toBe("there is no docker0: start Docker");
+    expect(findBridgeFault(lease, { links: [], addresses: [] })).toBe("there is no docker0: start Docker");
   });
 });
 
@@ -39,13 +73,10 @@ describe("checkDockerBridge", () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  /** An `ip` that answers `ip -j -d address show dev docker0` with this, or says that there is no such device. */
+  /** An `ip` that answers `ip -j -d address show` with this. */
   function ipWith(json: unknown): IpCommand {
     return {
-      read: () =>
-        json === null
-          ? Promise.reject(new OverlayError("ERR_KERNEL_FAILED", "none", { missingDevice: "docker0" }))
-          : Promise.resolve(json),
+      read: () => Promise.resolve(json),
       readBatch: () => Promise.reject(new Error("not asked for")),
       apply: () => Promise.reject(new Error("changes nothing")),
     };
@@ -53,17 +84,15 @@ describe("checkDockerBridge", () => {
 
   const check = (json: unknown): Promise<string> =>
     checkDockerBridge(join(directory, "subnet.env"), ipWith(json), new AbortController().signal);
-  const DOCKER0 = { ifindex: 3, ifname: "docker0", mtu: 1500, flags: ["UP"] };
 
   it("tells agreement, mismatch and absence apart", async () => {
-    const address = { family: "inet", local: "10.244.7.1", prefixlen: 24 };
-    expect(await check([{ ...DOCKER0, addr_info: [address] }])).toBe(
+    expect(await check([deviceJson("docker0", ["10.244.7.1/24"])])).toBe(
       "docker0 is on the leased subnet 10.244.7.0/24",
     );
-    await expect(check([{ ...DOCKER0, addr_info: [] }])).rejects.toThrow(
+    await expect(check([deviceJson("docker0", [])])).rejects.toThrow(
       "Cannot use Docker's bridge: docker0 has no address and the lease is 10.244.7.1/24",
     );
-    await expect(check(null)).rejects.toMatchObject({ code: "ERR_DOCKER_FAILED" });
+    await expect(check([])).rejects.toMatchObject({ code: "ERR_DOCKER_FAILED" });
   });
 
   it("says that there is no lease", async () => {

@@ -19,6 +19,7 @@ import {
 } from "./protocol/network-requests.ts";
 import type { RequestFields } from "./protocol/request-fields.ts";
 import type { Circumstances, Outcome } from "./refusals.ts";
+import { requireLease } from "./state/host-lease.ts";
 import { withEntry } from "./state/plugin-state.ts";
 import type { StateStore } from "./state/state-store.ts";
 
@@ -52,7 +53,7 @@ export const FIXED_ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer
 
 /** The others. */
 export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
-  ["IpamDriver.RequestPool", decided((at, fields) => requestPool(at, parseRequestPool(fields)))],
+  ["IpamDriver.RequestPool", givePool],
   ["IpamDriver.RequestAddress", decided((at, fields) => requestAddress(at, parseAddress(fields)))],
   ["IpamDriver.ReleaseAddress", decided((at, fields) => releaseAddressRequest(at, parseAddress(fields)))],
   ["NetworkDriver.CreateNetwork", makeNetwork],
@@ -70,6 +71,14 @@ function decided(decide: (circumstances: Circumstances, fields: RequestFields) =
     await store.save(state);
     return answer;
   };
+}
+
+async function givePool(at: Circumstances, fields: RequestFields, { store, links }: Tools): Promise<Answer> {
+  const request = parseRequestPool(fields);
+  const { state, answer } = requestPool(at, request);
+  if (request.pool === null) await links.checkPool(state, requireLease(at.view));
+  await store.save(state);
+  return answer;
 }
 
 /** On disk before it is in the kernel: no bridge is ever there that nobody knows. */

@@ -3,7 +3,7 @@ import { randomInt } from "node:crypto";
 import type { Logger } from "pino";
 import type { IpCommand } from "../../../kernel/ip-command.ts";
 import { restoreSilence, silenceIpv6 } from "../../../kernel/ipv6-silence.ts";
-import type { Endpoint, Network, PluginState } from "../state/plugin-state.ts";
+import type { Endpoint, HostLease, Network, PluginState } from "../state/plugin-state.ts";
 import { parseAlias } from "./device-names.ts";
 import { findNetwork, findStrays, findUnknownNetwork, findVeth } from "./find-devices.ts";
 import { parseDeviceView } from "./host-view.ts";
@@ -11,6 +11,7 @@ import type { DeviceView, HostView } from "./host-view.ts";
 import { planDeletion, planNetwork, planVeth } from "./link-plan.ts";
 import type { LinkPlan } from "./link-plan.ts";
 import { clearPlace } from "./place.ts";
+import { LINK_ROUTES, refuseRouted } from "./pool-routes.ts";
 import { isInstanceRunning } from "./running-instances.ts";
 
 /** A request is carried out to its end: a kernel that hangs is given up by the deadline of `ip`. */
@@ -55,6 +56,16 @@ export class HostLinks {
   async checkPlace(state: PluginState, network: Network): Promise<void> {
     const { host } = clearPlace(state, network, await this.#look(state));
     planNetwork(state, network, host); // throws when the name is somebody else's
+  }
+
+  /**
+   * Looks whether Docker would take the lease as a pool that it has not named itself. What a lost state has left on it goes.
+   * @throws {OverlayError} `ERR_REQUEST_REFUSED`
+   */
+  async checkPool(state: PluginState, lease: HostLease): Promise<void> {
+    const { leftovers } = clearPlace(state, { bridgeName: null, lease }, await this.#look(state));
+    await this.#delete(leftovers);
+    refuseRouted(lease.subnet, await this.#ip.read(LINK_ROUTES, NO_ABORT));
   }
 
   /** Deletes a network's bridge and the veths of its containers, known or not; what is gone is no error. */

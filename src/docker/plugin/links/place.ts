@@ -11,6 +11,11 @@ import { withItsVeths } from "./find-devices.ts";
 import type { HostView } from "./host-view.ts";
 import { isOrphan } from "./ownership.ts";
 
+/** What a network takes up; without a bridge's name the lease alone. */
+export interface WantedPlace extends Pick<Network, "lease"> {
+  readonly bridgeName: string | null;
+}
+
 /** How a place is made free. */
 export interface Clearing {
   /** Names of the devices that may go. */
@@ -24,8 +29,11 @@ export interface Clearing {
  * @throws {OverlayError} `ERR_REQUEST_REFUSED` when another device has the lease's addresses: its containers and ours would
  *   answer for one another
  */
-export function clearPlace(state: PluginState, network: Network, host: HostView): Clearing {
-  const inTheWay = new Set([network.bridgeName, ...occupiers(network, host).map((one) => one.interfaceName)]);
+export function clearPlace(state: PluginState, network: WantedPlace, host: HostView): Clearing {
+  const inTheWay = new Set<string | null>([
+    network.bridgeName,
+    ...occupiers(network, host).map((one) => one.interfaceName),
+  ]);
   const bridges = [...host.links.values()].filter(
     (link) => inTheWay.has(link.name) && isLeftover(state, link, host) && !isUsed(link, host),
   );
@@ -59,11 +67,11 @@ function withoutDevices(host: HostView, names: ReadonlySet<string>): HostView {
   };
 }
 
-function occupiers({ bridgeName, lease }: Network, { addresses }: HostView): readonly InterfaceAddress[] {
+function occupiers({ bridgeName, lease }: WantedPlace, { addresses }: HostView): readonly InterfaceAddress[] {
   return findOccupiers(lease.subnet, bridgeName, addresses);
 }
 
-function refuseOccupied(state: PluginState, network: Network, host: HostView): void {
+function refuseOccupied(state: PluginState, network: WantedPlace, host: HostView): void {
   const [other] = occupiers(network, host);
   if (other === undefined) return;
   const place = describeOccupier(other, network.lease.subnet);

@@ -45,6 +45,13 @@ describe("clearPlace", () => {
     expect([host.links.has("ov0"), host.addresses]).toEqual([false, []]);
   });
 
+  it("takes it away for a pool too, which has no bridge yet", () => {
+    const pool = { bridgeName: null, lease: NETWORK.lease };
+    expect(clearPlace(WITH_NETWORK, pool, leftBy(LEFT_ALIAS)).leftovers).toEqual([PORT, "ov0"]);
+    const docker0 = hostWith([linkOf("docker0", { index: 5 })], [addressAt("docker0", 5, "10.244.7.1/24")]);
+    expect(sentenceOf(() => clearPlace(WITH_NETWORK, pool, docker0))).toContain(`device docker0 ${OCCUPIED}`);
+  });
+
   it("takes away what was left under the bridge's name, and nothing that is in nobody's way", () => {
     const named = hostWith([
       linkOf(BRIDGE, { kind: "bridge", alias: LEFT_ALIAS }),

@@ -13,6 +13,7 @@ import { planDelegate, subnetOf, withGateways, withPrevResult } from "./plan-del
 import type { DelegateConfig } from "./plan-delegate.ts";
 import { readAttachment } from "./plugin-request.ts";
 import type { Environment } from "./plugin-request.ts";
+import { refuseRival } from "./rival-device.ts";
 import { findDelegate, runDelegate } from "./run-delegate.ts";
 
 /** One call by a runtime. */
@@ -30,10 +31,9 @@ export interface PluginCall {
  * went without a DEL, is taken away first; a container that is attached is left alone.
  */
 export async function attach(call: PluginCall): Promise<string> {
-  const { env, config, signal } = call;
+  const { env, signal } = call;
   const files = filesOf(call);
-  const delegate = planDelegate(config, await readSubnetFile(config.subnetFile));
-  findDelegate(delegate.type, env); // before anything is written
+  const delegate = await planAttachment(call); // before anything is written
   await clearAttached(call, files);
   await release(call, files.unfinished);
   await noteBegin(files, { delegate, namespace: namespaceAt(env.CNI_NETNS ?? "") });
@@ -70,15 +70,23 @@ export async function checkAttachment(call: PluginCall): Promise<string> {
 }
 
 /** STATUS: fails when an ADD would. */
-export async function checkStatus({ env, config }: PluginCall): Promise<string> {
+export async function checkStatus(call: PluginCall): Promise<string> {
   try {
-    const delegate = planDelegate(config, await readSubnetFile(config.subnetFile));
-    findDelegate(delegate.type, env);
+    await planAttachment(call);
     return "";
   } catch (err) {
     if (!(err instanceof OverlayError)) throw err;
     throw new CniError(CNI_CODE.notAvailable, err.message, { cause: err });
   }
+}
+
+/** What the delegate is to be told by an ADD; throws where that would fail for sure. */
+async function planAttachment({ env, config }: PluginCall): Promise<DelegateConfig> {
+  const file = await readSubnetFile(config.subnetFile);
+  const delegate = planDelegate(config, file);
+  findDelegate(delegate.type, env);
+  await refuseRival(delegate, file.subnet);
+  return delegate;
 }
 
 function filesOf({ env, config }: PluginCall): StateFiles {

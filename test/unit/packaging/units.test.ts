@@ -77,6 +77,15 @@ describe("packaging/systemd", () => {
     expect(settings("systemd/twill-docker-check.path", "PathChanged")).toEqual([DEFAULT_SUBNET_FILE]);
   });
 
+  it("lets iptables-legacy have its socket, its lock and its module", () => {
+    const unit = "systemd/twill.service";
+    expect(settings(unit, "CapabilityBoundingSet")).toEqual(["CAP_NET_ADMIN CAP_NET_RAW"]);
+    expect(settings(unit, "ExecStartPre")).toEqual(["+/usr/bin/touch /run/xtables.lock"]); // outside of the sandbox
+    expect(settings(unit, "ProtectKernelModules")).toEqual(["yes"]);
+    for (const name of ["Wants", "After"])
+      expect(settings(unit, name).join(" ").split(" ")).toContain("modprobe@ip_tables.service");
+  });
+
   it("gives dockerd what docker-opts writes", () => {
     const dropIn = "systemd/docker.service.d/twill-bip.conf";
     const request = readDockerOptsRequest(ownCommands(dropIn)[0]?.slice(1) ?? []);

@@ -28,6 +28,7 @@ const LOCAL_API = ["agent/status.ts"];
 
 const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["net", { imports: [] }],
+  ["local-http", { imports: [] }],
   ["files", { imports: ["net", "addon"] }],
   ["process", { imports: ["net"] }],
   ["subnet-lease", { imports: ["net"] }],
@@ -39,13 +40,13 @@ const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["backends", { imports: ["net", "kernel", "datapath"], types: ["peers", "subnet-lease"] }],
   ["agent", { imports: LOWER_ROOMS }],
   // A bridge and veths are links like the agent's own.
-  ["docker", { imports: ["net", "files", "process", "kernel"], types: LOCAL_API }],
+  ["docker", { imports: ["net", "local-http", "files", "process", "kernel"], types: LOCAL_API }],
   ["cni", { imports: ["net", "files"], types: LOCAL_API }],
   // A pod is attached by a plugin, as twill-cni attaches by one: there is one way to call it.
   ["pod", { imports: ["net", "files", "cni"], types: LOCAL_API }],
-  ["lab", { imports: ["net", "files"], types: LOCAL_API }],
+  ["lab", { imports: ["net", "local-http", "files"], types: LOCAL_API }],
   ["bench", { imports: ["net", "files", "lab"], types: LOCAL_API }],
-  ["cli", { imports: [...LOWER_ROOMS, "agent", "docker", "cni", "pod", "lab", "bench"] }],
+  ["cli", { imports: [...LOWER_ROOMS, "local-http", "agent", "docker", "cni", "pod", "lab", "bench"] }],
 ]);
 
 const MAX_LINES = 350;

@@ -1,9 +1,12 @@
 /** `twill docker-plugin --forget`: frees the lease of a network that Docker does not know any more. */
-import { request } from "node:http";
+import { NoAnswerError, askSocket } from "../../local-http/ask-socket.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { readState } from "./state/state-store.ts";
 
-const ANSWER_TIMEOUT_MS = 5000;
+/** The plugin answers within 2 s, and this host may be busy. */
+const ANSWER_DEADLINE_MS = 5000;
+/** An empty object, or a sentence. */
+const MAX_ANSWER_BYTES = 64 * 1024;
 
 /**
  * Asks the running plugin to delete the network whose id begins with `start`, as Docker would; resolves with its id.
@@ -24,24 +27,17 @@ export async function forgetNetwork(start: string, socket: string, stateDir: str
 }
 
 async function ask(socketPath: string, method: string, body: object): Promise<void> {
-  const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
-  const text = await new Promise<string>((resolve, reject) => {
-    const call = request({ socketPath, path: `/${method}`, method: "POST", signal }, (response) => {
-      let answer = "";
-      response.setEncoding("utf8").on("data", (chunk: string) => (answer += chunk));
-      response.on("error", reject).on("end", () => resolve(answer));
-    });
-    call.on("error", reject).end(JSON.stringify(body));
-  }).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+  const bounds = { deadlineMs: ANSWER_DEADLINE_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
+  const asked = { socketPath, path: `/${method}`, body: JSON.stringify(body), ...bounds };
+  const answer = await askSocket(asked).catch((cause: unknown) => {
+    if (!(cause instanceof NoAnswerError)) throw cause;
     throw new OverlayError(
       "ERR_SOCKET_FAILED",
-      `Cannot ask the plugin at ${socketPath}: ${reason}; start it, or give --socket`,
+      `Cannot ask the plugin at ${socketPath}: ${cause.message}; start it, or give --socket`,
       {},
       { cause },
     );
   });
-  const { Err, Error: ipamError } = JSON.parse(text) as { Err?: string; Error?: string };
-  const sentence = Err ?? ipamError;
+  const { Err: sentence } = JSON.parse(answer.body) as { Err?: string };
   if (sentence !== undefined) throw new OverlayError("ERR_REQUEST_REFUSED", sentence);
 }

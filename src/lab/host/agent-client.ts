@@ -1,6 +1,5 @@
 /** An agent's local socket, from outside: HTTP over a unix socket. */
-import { request } from "node:http";
-import type { IncomingMessage } from "node:http";
+import { NoAnswerError, askSocket } from "../../local-http/ask-socket.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 
 /** An answer of the agent. */
@@ -14,7 +13,7 @@ export interface AgentAnswer {
 /** The agent answers at once, or its event loop stands still. */
 const DEFAULT_TIMEOUT_MS = 2_000;
 /** A status of a thousand peers is far below. */
-const MAX_BODY = 16 * 2 ** 20;
+const MAX_ANSWER_BYTES = 16 * 2 ** 20;
 
 /** Asks for `path` on the agent's socket. @throws {OverlayError} `ERR_LAB_FAILED` when no answer comes in time */
 export async function askAgent(
@@ -22,37 +21,18 @@ export async function askAgent(
   path: string,
   timeoutMs = DEFAULT_TIMEOUT_MS,
 ): Promise<AgentAnswer> {
-  return await new Promise((resolve, reject) => {
-    const fail = (err: Error): void =>
-      reject(
-        new OverlayError(
-          "ERR_LAB_FAILED",
-          `Cannot ask the agent at ${socketPath} for ${path}: ${err.message}`,
-          {},
-          {
-            cause: err,
-          },
-        ),
-      );
-    // A connection of its own each time: none is left open, and none is reused after the agent restarts.
-    const asked = request(
-      { socketPath, path, agent: false, signal: AbortSignal.timeout(timeoutMs) },
-      (answer) => {
-        let body = "";
-        answer.setEncoding("utf8");
-        answer.on("data", (text: string) => {
-          if (body.length < MAX_BODY) body += text;
-        });
-        answer.on("error", fail);
-        answer.on("end", () => resolve({ code: answer.statusCode ?? 0, body, reason: reasonOf(answer) }));
-      },
+  const bounds = { deadlineMs: timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES };
+  try {
+    const { status, headers, body } = await askSocket({ socketPath, path, ...bounds });
+    const reason = headers["x-twill-reason"];
+    return { code: status, body, reason: typeof reason === "string" ? reason : null };
+  } catch (cause) {
+    if (!(cause instanceof NoAnswerError)) throw cause;
+    throw new OverlayError(
+      "ERR_LAB_FAILED",
+      `Cannot ask the agent at ${socketPath} for ${path}: ${cause.message}`,
+      {},
+      { cause },
     );
-    asked.on("error", fail);
-    asked.end();
-  });
-}
-
-function reasonOf(answer: IncomingMessage): string | null {
-  const reason = answer.headers["x-twill-reason"];
-  return typeof reason === "string" ? reason : null;
+  }
 }

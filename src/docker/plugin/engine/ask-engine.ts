@@ -1,32 +1,26 @@
 /** Asks a Docker engine over its API socket what it knows of a network. */
-import { request } from "node:http";
+import { NoAnswerError, askSocket } from "../../../local-http/ask-socket.ts";
+import type { SocketAnswer } from "../../../local-http/ask-socket.ts";
 import { Ipv4Address } from "../../../net/ipv4.ts";
 import type { EngineNetwork } from "./lost-items.ts";
 
 /** An engine that starts or is busy answers later: it is asked again. */
-const ANSWER_TIMEOUT_MS = 2000;
+const ANSWER_DEADLINE_MS = 2000;
 /** A thousand containers take about 300 KiB. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** What the engine behind the socket says of the network; null when it does not know it, or does not answer. */
 export async function askEngine(socketPath: string, networkId: string): Promise<EngineNetwork | null> {
-  const text = await get(socketPath, `/networks/${networkId}`).catch(() => null);
-  return text === null ? null : parseEngineNetwork(text, networkId);
+  const answer = await getNetwork(socketPath, networkId);
+  if (answer instanceof NoAnswerError || answer.status !== 200) return null;
+  return parseEngineNetwork(answer.body, networkId);
 }
 
-async function get(socketPath: string, path: string): Promise<string | null> {
-  const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
-  return await new Promise<string | null>((resolve, reject) => {
-    const ask = request({ socketPath, path, signal, headers: { host: "docker" } }, (response) => {
-      let text = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => {
-        text += chunk;
-        if (text.length > MAX_ANSWER_BYTES) response.destroy(new Error("the answer is too long"));
-      });
-      response.on("error", reject).on("end", () => resolve(response.statusCode === 200 ? text : null));
-    });
-    ask.on("error", reject).end();
+async function getNetwork(socketPath: string, networkId: string): Promise<SocketAnswer | NoAnswerError> {
+  const bounds = { deadlineMs: ANSWER_DEADLINE_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
+  return await askSocket({ socketPath, path: `/networks/${networkId}`, ...bounds }).catch((err: unknown) => {
+    if (err instanceof NoAnswerError) return err;
+    throw err;
   });
 }
 

@@ -37,7 +37,7 @@ export function dockerPluginCommand(out: NodeJS.WritableStream): Command {
     .option("--subnet-file <path>", "what the agent wrote about this host's subnet", DEFAULT_SUBNET_FILE)
     .option(
       "--docker-socket <path>",
-      'API socket of the engine, asked now and then which containers are gone; "" asks nobody',
+      'API socket of the engine, asked which containers and networks are gone; "" asks nobody',
       "/run/docker.sock",
     )
     .addOption(
@@ -50,13 +50,14 @@ export function dockerPluginCommand(out: NodeJS.WritableStream): Command {
       "free the lease of a network that Docker no longer knows, by its id, and end",
     )
     .addHelpText("after", NOTES)
-    .action(async ({ forget, dockerSocket, ...flags }: Flags) => {
+    .action(async ({ forget, ...flags }: Flags) => {
+      const dockerSocket = flags.dockerSocket === "" ? null : flags.dockerSocket;
       if (forget !== undefined) {
-        out.write(`forgot network ${await forgetNetwork(forget, flags.socket, flags.stateDir)}\n`);
+        const id = await forgetNetwork({ ...flags, start: forget, dockerSocket });
+        out.write(`forgot network ${id}\n`);
         return;
       }
-      const options = { ...flags, dockerSocket: dockerSocket === "" ? null : dockerSocket };
       const variables = { pid: process.env.LISTEN_PID, fds: process.env.LISTEN_FDS };
-      process.exitCode = await pluginProcess(options, variables, VERSION);
+      process.exitCode = await pluginProcess({ ...flags, dockerSocket }, variables, VERSION);
     });
 }

@@ -102,7 +102,7 @@ export class PluginHost implements AsyncDisposable {
 
   /** Runs `twill docker-plugin` with these flags to its end; resolves with what it prints. */
   async run(flags: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
-    const files = [`--socket=${this.socket}`, `--state-dir=${this.stateDir}`];
+    const files = [`--socket=${this.socket}`, `--state-dir=${this.stateDir}`, "--docker-socket="];
     const child = spawn(process.execPath, [PROGRAM, "docker-plugin", ...files, ...flags]);
     let output = "";
     for (const stream of [child.stdout, child.stderr])

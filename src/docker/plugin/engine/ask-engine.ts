@@ -16,6 +16,18 @@ export async function askEngine(socketPath: string, networkId: string): Promise<
   return parseEngineNetwork(answer.body, networkId);
 }
 
+/**
+ * Whether the engine behind the socket has the network.
+ * @throws {NoAnswerError} when it does not say so in its own words
+ */
+export async function engineHasNetwork(socketPath: string, networkId: string): Promise<boolean> {
+  const answer = await getNetwork(socketPath, networkId);
+  if (answer instanceof NoAnswerError) throw answer;
+  if (answer.status === 200) return true;
+  if (answer.status === 404) return false;
+  throw new NoAnswerError(`it answers with status ${answer.status}`, null, null);
+}
+
 async function getNetwork(socketPath: string, networkId: string): Promise<SocketAnswer | NoAnswerError> {
   const bounds = { deadlineMs: ANSWER_DEADLINE_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
   return await askSocket({ socketPath, path: `/networks/${networkId}`, ...bounds }).catch((err: unknown) => {

@@ -10,7 +10,7 @@ import type {
   PublishRequest,
 } from "./protocol/network-requests.ts";
 import { refused } from "./protocol/request-fields.ts";
-import { createCommand, movedError, recreateCommand, secondNetworkError } from "./refusals.ts";
+import { createCommand, movedError, recreateAdvice, secondNetworkError } from "./refusals.ts";
 import type { Circumstances, Outcome } from "./refusals.ts";
 import { releaseAll } from "./state/addresses.ts";
 import { hasMoved, requireLease } from "./state/host-lease.ts";
@@ -173,7 +173,7 @@ function servedNetwork(circumstances: Circumstances, { networkId }: NetworkReque
   const network = state.networks.get(networkId);
   if (network === undefined) {
     throw refused(
-      `Cannot connect the container: network ${shortId(networkId)} is unknown to twill, whose state was lost; make it again: ${recreateCommand(driverName, networkId)}`,
+      `Cannot connect the container: network ${shortId(networkId)} is unknown to twill, whose state was lost; ${recreateAdvice(driverName, networkId)}`,
     );
   }
   if (hasMoved(view, network)) throw movedError(circumstances, network);

@@ -4,10 +4,12 @@ import type { LostItems } from "./engine/lost-items.ts";
 import { withoutLost } from "./engine/lost-items.ts";
 import type { HostLinks, Repair } from "./links/host-links.ts";
 import { FIXED_ANSWERS, METHODS } from "./methods.ts";
+import { MovedNetworks } from "./moved-networks.ts";
 import { RequestFields } from "./protocol/request-fields.ts";
 import type { Circumstances, Outcome } from "./refusals.ts";
 import { hasMoved, readHostLease, withLease } from "./state/host-lease.ts";
-import type { PluginState } from "./state/plugin-state.ts";
+import type { LeaseView } from "./state/host-lease.ts";
+import type { Network, PluginState } from "./state/plugin-state.ts";
 import type { StateStore } from "./state/state-store.ts";
 
 export interface DockerPluginDeps {
@@ -24,8 +26,8 @@ export class DockerPlugin {
   readonly #deps: DockerPluginDeps;
   /** Ends when all that was asked so far is done. Its length is bounded by the server's connections. */
   #last: Promise<unknown> = Promise.resolve();
-  /** Networks whose subnet another host may have by now, told once. */
-  readonly #movedTold = new Set<string>();
+  /** Networks whose subnet another host may have by now. */
+  readonly #moved = new MovedNetworks();
 
   constructor(deps: DockerPluginDeps) {
     this.#deps = deps;
@@ -74,7 +76,7 @@ export class DockerPlugin {
       const at = await this.#circumstances();
       await this.#deps.store.save(at.state);
       const networks = [...at.state.networks.values()];
-      for (const network of networks) if (hasMoved(at.view, network)) this.#tellMoved(at, network.id);
+      this.#tellMoves(networks, at.view);
       const served = networks.filter((network) => !hasMoved(at.view, network));
       return await this.#deps.links.repair(at.state, served);
     });
@@ -94,12 +96,19 @@ export class DockerPlugin {
     await this.#last;
   }
 
-  #tellMoved({ state, view }: Circumstances, networkId: string): void {
-    if (this.#movedTold.has(networkId)) return;
-    this.#movedTold.add(networkId);
-    const subnet = state.networks.get(networkId)?.lease.subnet;
-    const facts = { networkId, subnet, lease: view.lease?.subnet };
-    this.#deps.log.error(facts, "The host's lease is another one than the network's: make the network again");
+  #tellMoves(networks: readonly Network[], view: LeaseView): void {
+    const { moved, back } = this.#moved.look(networks, view);
+    const facts = ({ id, lease }: Network): object => ({
+      networkId: id,
+      subnet: lease.subnet,
+      lease: view.lease?.subnet,
+    });
+    for (const network of moved)
+      this.#deps.log.error(
+        facts(network),
+        "The host's lease is another one than the network's: make the network again",
+      );
+    for (const network of back) this.#deps.log.info(facts(network), "The host's lease is the network's again");
   }
 
   async #circumstances(): Promise<Circumstances> {

@@ -25,16 +25,17 @@ export function createCommand(driverName: string): string {
   return `docker network create -d ${driverName} --ipam-driver ${driverName} NAME`;
 }
 
-/** The command that makes a network again, on the lease of now. */
-export function recreateCommand(driverName: string, networkId: string): string {
-  return `docker network rm ${shortId(networkId)} && ${createCommand(driverName)}`;
+/** The way to make a network again, on the lease of now: Docker removes none that has containers. */
+export function recreateAdvice(driverName: string, networkId: string): string {
+  const short = shortId(networkId);
+  return `remove its containers or disconnect them (docker network inspect ${short} names those that run), then make it again: docker network rm ${short} && ${createCommand(driverName)}`;
 }
 
 /** The error for a network whose subnet is no more this host's. */
 export function movedError({ view, driverName }: Circumstances, network: Network): OverlayError {
   const now = view.lease?.subnet.toString() ?? "unknown";
   return refused(
-    `Cannot use network ${shortId(network.id)}: its subnet ${network.lease.subnet.toString()} is no more this host's, whose lease is ${now} now; make it again: ${recreateCommand(driverName, network.id)}`,
+    `Cannot use network ${shortId(network.id)}: its subnet ${network.lease.subnet.toString()} is no more this host's, whose lease is ${now} now; ${recreateAdvice(driverName, network.id)}`,
   );
 }
 

@@ -75,7 +75,7 @@ describe("requestPool", () => {
       "a lease that moved",
       at(WITH_NETWORK, MOVED_LEASE),
       { Pool: "10.244.7.0/24" },
-      `Cannot use network ${SHORT}: its subnet 10.244.7.0/24 is no more this host's, whose lease is 10.244.9.0/24 now; make it again: docker network rm ${SHORT} && docker network create -d twill --ipam-driver twill NAME`,
+      `Cannot use network ${SHORT}: its subnet 10.244.7.0/24 is no more this host's, whose lease is 10.244.9.0/24 now; remove its containers or disconnect them (docker network inspect ${SHORT} names those that run), then make it again: docker network rm ${SHORT} && docker network create -d twill --ipam-driver twill NAME`,
     ],
     [
       "IPv6",

@@ -251,13 +251,13 @@ describe("createEndpoint", () => {
       "an unknown network",
       at(EMPTY),
       endpointBody({}),
-      "Cannot connect the container: network a1a1a1a1a1a1 is unknown to twill, whose state was lost; make it again: docker network rm a1a1a1a1a1a1 && docker network create -d twill --ipam-driver twill NAME",
+      "Cannot connect the container: network a1a1a1a1a1a1 is unknown to twill, whose state was lost; remove its containers or disconnect them (docker network inspect a1a1a1a1a1a1 names those that run), then make it again: docker network rm a1a1a1a1a1a1 && docker network create -d twill --ipam-driver twill NAME",
     ],
     [
       "a network whose lease has moved",
       at(WITH_NETWORK, MOVED_LEASE),
       endpointBody({}),
-      "Cannot use network a1a1a1a1a1a1: its subnet 10.244.7.0/24 is no more this host's, whose lease is 10.244.9.0/24 now; make it again: docker network rm a1a1a1a1a1a1 && docker network create -d twill --ipam-driver twill NAME",
+      "Cannot use network a1a1a1a1a1a1: its subnet 10.244.7.0/24 is no more this host's, whose lease is 10.244.9.0/24 now; remove its containers or disconnect them (docker network inspect a1a1a1a1a1a1 names those that run), then make it again: docker network rm a1a1a1a1a1a1 && docker network create -d twill --ipam-driver twill NAME",
     ],
     [
       "published ports where nobody publishes them",

@@ -10,7 +10,7 @@ import {
   releaseAddress,
   usableCount,
 } from "./state/addresses.ts";
-import { createCommand, movedError, secondNetworkError } from "./refusals.ts";
+import { createCommand, movedError, secondNetworkError, takenError } from "./refusals.ts";
 import type { Circumstances, Outcome } from "./refusals.ts";
 import { hasMoved, requireLease } from "./state/host-lease.ts";
 import type { Pool } from "./state/plugin-state.ts";
@@ -62,11 +62,7 @@ export function requestAddress(circumstances: Circumstances, request: AddressReq
       `Cannot give ${address.toString()}: containers here have addresses of ${pool.subnet.toString()} but its first, its last and the gateway ${pool.gateway.toString()}; choose one of these, or leave --ip out`,
     );
   }
-  if (isTaken(state, pool, address)) {
-    throw refused(
-      `Cannot give ${address.toString()}: a container has it already; choose another one, or leave --ip out`,
-    );
-  }
+  if (isTaken(state, pool, address)) throw takenError(state, address);
   const answer = { Address: `${address.toString()}/${pool.subnet.length}`, Data: {} };
   return { state: giveAddress(state, pool, address), answer };
 }

@@ -1,9 +1,13 @@
 /** What a user reads when a network or a container cannot be had as asked: each names the state and the command that mends it. */
+import type { Ipv4Address } from "../../net/ipv4.ts";
 import type { OverlayError } from "../../net/overlay-error.ts";
 import { refused } from "./protocol/request-fields.ts";
 import type { LeaseView } from "./state/host-lease.ts";
 import type { Network, PluginState } from "./state/plugin-state.ts";
 import { shortId } from "./state/plugin-state.ts";
+
+/** Two looks of the search for what Docker lost, five minutes apart, and the time until the first. */
+const FREED_WITHIN_MINUTES = 10;
 
 /** What a request meets. */
 export interface Circumstances {
@@ -45,4 +49,17 @@ export function secondNetworkError({ id, lease }: Network): OverlayError {
   return refused(
     `Cannot make the network: network ${short} has this host's lease ${lease.subnet.toString()} already; use that one, or remove it first: docker network rm ${short} (where Docker does not know it: twill docker-plugin --forget ${short})`,
   );
+}
+
+/**
+ * The error for an address that is taken. A request for one names no container, so whoever asks may be the one that it was
+ * given to: Docker asks again when it never heard the answer.
+ */
+export function takenError({ endpoints }: PluginState, address: Ipv4Address): OverlayError {
+  const holder = [...endpoints.values()].find((one) => one.address.equals(address));
+  const how =
+    holder === undefined
+      ? `it was given before and no container has come with it: one that starts now, a --aux-address, or a start that was cut short, after which it is free again within ${FREED_WITHIN_MINUTES} minutes while Docker's API answers; wait, choose another one`
+      : `it is that of endpoint ${shortId(holder.id)} (docker network inspect names its container); choose another one`;
+  return refused(`Cannot give ${address.toString()}: ${how}, or leave --ip out`);
 }

@@ -21,8 +21,9 @@ export class RequestFields {
 
   /** Reads a body. @throws {OverlayError} `ERR_REQUEST_INVALID` when it is not one JSON object */
   static parse(method: string, text: string): RequestFields {
-    // Docker repeats a request whose answer was lost, and some versions repeat it without its body.
-    if (text.trim() === "") throw invalid(method, "the body is empty");
+    // Docker sends the body once: it has none left for the repeat of a request whose answer was lost.
+    if (text.trim() === "")
+      throw invalid(method, "the body is empty, as Docker repeats what it heard no answer to; try again");
     return new RequestFields(method, "", toMembers(method, "the body", parseJson(method, text)));
   }
 

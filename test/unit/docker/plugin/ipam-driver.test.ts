@@ -10,6 +10,7 @@ import type { PluginState } from "../../../../src/docker/plugin/state/plugin-sta
 import { addressOf, prefixOf } from "../../../support/ipv4.ts";
 import {
   EMPTY,
+  ENDPOINT_ID,
   LEASE,
   MOVED_LEASE,
   NETWORK,
@@ -160,11 +161,16 @@ describe("requestAddress", () => {
   });
 
   it("does not give an address that a container has, whoever gave it", () => {
-    const endpoint = { id: "e", networkId: NETWORK_ID, address: addressOf("10.244.7.2"), mac: null as never };
-    const state = { ...WITH_POOL, endpoints: new Map([["e", endpoint]]) };
+    const endpoint = {
+      id: ENDPOINT_ID,
+      networkId: NETWORK_ID,
+      address: addressOf("10.244.7.2"),
+      mac: null as never,
+    };
+    const state = { ...WITH_POOL, endpoints: new Map([[ENDPOINT_ID, endpoint]]) };
     expect(address(at(state), {}).answer.Address).toBe("10.244.7.3/24");
-    expect(sentenceOf(() => address(at(state), { Address: "10.244.7.2" }))).toContain(
-      "a container has it already",
+    expect(sentenceOf(() => address(at(state), { Address: "10.244.7.2" }))).toBe(
+      "Cannot give 10.244.7.2: it is that of endpoint c3c3c3c3c3c3 (docker network inspect names its container); choose another one, or leave --ip out",
     );
   });
 
@@ -173,10 +179,10 @@ describe("requestAddress", () => {
     "containers here have addresses of 10.244.7.0/24 but its first, its last and the gateway 10.244.7.1; choose one of these, or leave --ip out";
   const REFUSALS: [what: string, circumstances: Circumstances, body: object, sentence: string][] = [
     [
-      "one that is taken",
+      "one that is given, to whom nobody knows",
       at(IN_USE),
       { Address: "10.244.7.77" },
-      "Cannot give 10.244.7.77: a container has it already; choose another one, or leave --ip out",
+      "Cannot give 10.244.7.77: it was given before and no container has come with it: one that starts now, a --aux-address, or a start that was cut short, after which it is free again within 10 minutes while Docker's API answers; wait, choose another one, or leave --ip out",
     ],
     ["the gateway's", at(WITH_POOL), { Address: "10.244.7.1" }, `Cannot give 10.244.7.1: ${RANGE}`],
     ["the subnet's", at(WITH_POOL), { Address: "10.244.7.0" }, `Cannot give 10.244.7.0: ${RANGE}`],

@@ -205,7 +205,7 @@ describe("createPluginServer", () => {
     expect((await ask("Plugin.Activate", "")).status).toBe(200);
   });
 
-  const EMPTY = "the body is empty";
+  const EMPTY = "the body is empty, as Docker repeats what it heard no answer to; try again";
   const GARBAGE: [body: string, reason: string][] = [
     ["", EMPTY],
     [" \n", EMPTY],

@@ -1,5 +1,7 @@
 /** Holds the unit files of packaging/ against the program: every path, flag and variable in them is one that it has. */
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
@@ -99,6 +101,29 @@ describe("packaging/systemd", () => {
       ?.split(" ")
       .filter((word) => word.startsWith("$DOCKER_OPT_"));
     expect(used?.sort()).toEqual(names);
+  });
+
+  it("is understood by systemd, every setting of it", () => {
+    const directory = mkdtempSync(join(tmpdir(), "twill-units-"));
+    try {
+      const units = files.filter((file) => /^systemd\/[^/]+\.(service|socket|path)$/.test(file));
+      const copies = units.map((file) => join(directory, file.slice("systemd/".length)));
+      for (const [i, copy] of copies.entries())
+        writeFileSync(copy, read(units[i] ?? "").replaceAll(PROGRAM, process.execPath)); // verify looks for the program
+      const { status, stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", ...copies], {
+        encoding: "utf8",
+      });
+      expect(`${stdout}${stderr}`).toBe("");
+      expect(status).toBe(0);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it("gives up neither the plugin nor its socket, however often it ends", () => {
+    expect(settings("systemd/twill-docker.service", "StartLimitIntervalSec")).toEqual(["0"]);
+    expect(settings("systemd/twill-docker.service", "Restart")).toEqual(["always"]);
+    expect(settings("systemd/twill-docker.socket", "TriggerLimitIntervalSec")).toEqual(["0"]);
   });
 
   it("has the plugin's socket where Docker looks, with its service's name, before Docker", () => {

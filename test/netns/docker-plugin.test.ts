@@ -279,7 +279,7 @@ describe("twill docker-plugin", () => {
     await plugin.end("SIGKILL");
     await plugin.start();
     const others = ["twhforeign", "twhother", "pforeign", "pother"];
-    expect(await devices()).toEqual([...kept, ...others].sort());
+    await eventually(async () => expect(await devices()).toEqual([...kept, ...others].sort()));
   });
 
   it("serves networks after a restart of dockerd with the agent down, and says so when the lease has moved", async () => {

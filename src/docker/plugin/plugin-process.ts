@@ -21,7 +21,7 @@ import { StateStore } from "./state/state-store.ts";
 
 const EXIT_OK = 0;
 const EXIT_FAILURE = 1;
-/** Docker is answered within 2 s, whatever the kernel does. */
+/** Of one run. Below a request's: the first that hangs is named in its answer. */
 const IP_DEADLINE_MS = 1500;
 
 export interface PluginOptions {
@@ -82,10 +82,10 @@ async function runPlugin(
     });
     const repairs = new RepairLoop(plugin, log);
     opened.push(repairs);
-    await plugin.start();
-    await repairs.start();
-    if (options.dockerSocket !== null) opened.push(startSearch(plugin, options.dockerSocket, log));
+    const settled = plugin.start().then(() => repairs.start()); // has the first turn; Docker hears more than silence meanwhile
     opened.push(await serve(plugin, options, variables, log));
+    await settled;
+    if (options.dockerSocket !== null) opened.push(startSearch(plugin, options.dockerSocket, log));
     await aborted(signal);
   } finally {
     await closeAll(opened.reverse(), log);

@@ -63,3 +63,26 @@ export function takenError({ endpoints }: PluginState, address: Ipv4Address): Ov
       : `it is that of endpoint ${shortId(holder.id)} (docker network inspect names its container); choose another one`;
   return refused(`Cannot give ${address.toString()}: ${how}, or leave --ip out`);
 }
+
+/**
+ * The error for a request whose answer took too long.
+ * @param isBegun whether it had its turn
+ * @param isCarriedOut whether it is carried out after this answer
+ */
+export function lateError(
+  method: string,
+  deadlineMs: number,
+  isBegun: boolean,
+  isCarriedOut: boolean,
+): OverlayError {
+  const why = isBegun ? "ip or the disk of this host hangs" : "the requests before it take too long";
+  const then = isCarriedOut ? "it is carried out as soon as that ends" : "nothing of it stays, try again";
+  return refused(`Cannot carry out ${method} within ${deadlineMs} ms: ${why}; ${then}`);
+}
+
+/** The error for a request that has too many before it. */
+export function queueError(method: string, waiting: number): OverlayError {
+  return refused(
+    `Cannot carry out ${method}: ${waiting} requests wait, for ip or the disk of this host hangs; try again when it does not`,
+  );
+}

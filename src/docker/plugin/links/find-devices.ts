@@ -4,7 +4,7 @@ import type { Network, PluginState } from "../state/plugin-state.ts";
 import { endpointsOf } from "../state/plugin-state.ts";
 import { hostDevice, parseAlias } from "./device-names.ts";
 import type { HostView } from "./host-view.ts";
-import { isBridgeOf, isHostEndOf, isOrphan } from "./ownership.ts";
+import { isBridgeOf, isCutShort, isHostEndOf, isOrphan } from "./ownership.ts";
 
 /** What is there of a network: the veths of its containers, and its bridge. */
 export function findNetwork(state: PluginState, network: Network, host: HostView): string[] {
@@ -20,11 +20,12 @@ export function findVeth(state: PluginState, endpointId: string, host: HostView)
   return device !== undefined && isHostEndOf(state, endpointId, device, host) ? [device.name] : [];
 }
 
-/** What is there of a network that the state does not know, by the id in the mark of its bridge. */
+/** What is there of a network that the state does not know, by the id in its bridge's mark, or in its name without one. */
 export function findUnknownNetwork(state: PluginState, networkId: string, host: HostView): string[] {
-  const bridges = [...host.links.values()].filter(({ alias }) => {
-    const mark = parseAlias(alias);
-    return mark?.kind === "network" && mark.id === networkId && isOrphan(state, mark, host);
+  const bridges = [...host.links.values()].filter((link) => {
+    const mark = parseAlias(link.alias);
+    const isMarked = mark?.kind === "network" && mark.id === networkId && isOrphan(state, mark, host);
+    return isMarked || isCutShort(networkId, link);
   });
   return bridges.flatMap((bridge) => withItsVeths(bridge, host));
 }

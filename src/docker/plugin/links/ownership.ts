@@ -13,13 +13,16 @@ export function bridgeAlias({ instanceId }: PluginState, { id }: Network): strin
   return formatAlias({ instanceId, kind: "network", id });
 }
 
-/** One with no alias under a name that was made of the id is ours too, from a batch that was cut short. */
-export function isBridgeOf(state: PluginState, network: Network, { name, kind, alias }: Link): boolean {
-  const isCutShort = alias === null && name === defaultBridgeName(network.id);
-  return kind === "bridge" && (alias === bridgeAlias(state, network) || isCutShort);
+export function isBridgeOf(state: PluginState, network: Network, link: Link): boolean {
+  return (link.kind === "bridge" && link.alias === bridgeAlias(state, network)) || isCutShort(network.id, link);
 }
 
-/** Whether a device with the name of an endpoint's host end is that. One with no alias is, as with {@link isBridgeOf}. */
+/** Whether a bridge is a network's from a batch that was cut short: its name is made of the id, and it has no alias yet. */
+export function isCutShort(networkId: string, { name, kind, alias }: Link): boolean {
+  return kind === "bridge" && alias === null && name === defaultBridgeName(networkId);
+}
+
+/** Whether a device with the name of an endpoint's host end is that. One with no alias is, as with {@link isCutShort}. */
 export function isHostEndOf(state: PluginState, endpointId: string, link: Link, host: HostView): boolean {
   if (link.kind !== "veth") return false;
   if (link.alias === null) return true;

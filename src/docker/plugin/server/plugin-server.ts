@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { OverlayError } from "../../../net/overlay-error.ts";
 import { showUntrusted } from "../../../net/untrusted-text.ts";
 import type { DockerPlugin } from "../plugin.ts";
+import { refused } from "../protocol/request-fields.ts";
 
 const CONTENT_TYPE = "application/vnd.docker.plugins.v1+json";
 /** A container that publishes every port sends some 12 MiB. */
@@ -29,7 +30,7 @@ export function createPluginServer(plugin: DockerPlugin, log: Logger): Server {
   const server = createServer(LIMITS, (request, response) => {
     const startMs = performance.now();
     const path = (request.url ?? "").split("?", 1)[0] ?? "";
-    void reply(plugin, path, request, log).then(({ status, body }) => {
+    void reply(plugin, path, request, log, goneSignal(response)).then(({ status, body }) => {
       send(response, status, body);
       const durationMs = Math.round(performance.now() - startMs);
       log.debug({ method: showUntrusted(path), status, durationMs }, "Request answered");
@@ -39,12 +40,22 @@ export function createPluginServer(plugin: DockerPlugin, log: Logger): Server {
   return server;
 }
 
+/** Aborted when the connection ends before all of the answer is on its way. */
+function goneSignal(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) gone.abort(refused("Cannot answer: whoever asked has gone away"));
+  });
+  return gone.signal;
+}
+
 /** Never rejects. */
 async function reply(
   plugin: DockerPlugin,
   path: string,
   request: IncomingMessage,
   log: Logger,
+  gone: AbortSignal,
 ): Promise<Reply> {
   const method = path.slice(1);
   if (!plugin.has(method)) return failure(method, 404, `twill has no ${showUntrusted(path)}`);
@@ -58,7 +69,7 @@ async function reply(
       `Cannot read the request ${method}: it is longer than ${MAX_BODY_BYTES} bytes`,
     );
   try {
-    return { status: 200, body: await plugin.answer(method, body) };
+    return { status: 200, body: await plugin.answer(method, body, gone) };
   } catch (err) {
     return refusal(method, err, log);
   }

@@ -16,6 +16,8 @@ import type { IpCommand } from "../../../../src/kernel/ip-command.ts";
 import { OverlayError } from "../../../../src/net/overlay-error.ts";
 import { askPlugin } from "../../../support/docker-plugin.ts";
 import type { PluginAnswer } from "../../../support/docker-plugin.ts";
+import { eventually } from "../../../support/eventually.ts";
+import { HeldFile } from "../../../support/held-file.ts";
 import { recordLog } from "../../../support/log-lines.ts";
 import type { LogLine } from "../../../support/log-lines.ts";
 import { ENDPOINT_ID, NETWORK_ID } from "./samples.ts";
@@ -156,6 +158,23 @@ describe("createPluginServer", () => {
     const given = (await Promise.all(asked)).map(({ body }) => body.Address);
     expect(new Set(given).size).toBe(100);
     expect(given).not.toContain(undefined);
+  });
+
+  it("takes back what it gave to somebody who has gone away", async () => {
+    await ask("IpamDriver.RequestPool", {});
+    const body = JSON.stringify({ PoolID: POOL_ID, Address: "10.244.7.77" });
+    const head = `POST /IpamDriver.RequestAddress HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`;
+    const reading = new HeldFile(join(directory, "subnet.env")).read();
+    const docker = connect(socket, () => docker.write(head + body));
+    const letGo = await reading;
+    docker.destroy();
+    const sentence = "Cannot answer: whoever asked has gone away";
+    await eventually(() =>
+      expect(lines).toMatchObject([{ level: "debug" }, { err: { message: sentence } }, {}]),
+    );
+    letGo(SUBNET_FILE);
+    await eventually(() => lines.some(({ msg }) => msg === "Request finished after its answer"));
+    expect((await ask("IpamDriver.RequestAddress", JSON.parse(body))).body.Address).toBe("10.244.7.77/24");
   });
 
   it("frees no address with a pool: a driver of somebody else may have containers on it", async () => {

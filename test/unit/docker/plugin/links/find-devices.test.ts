@@ -57,6 +57,12 @@ describe("devices to be deleted", () => {
     expect(findUnknownNetwork(LOST, OTHER_ENDPOINT_ID, LEFT)).toEqual([]);
   });
 
+  it("are a bridge without a mark whose name is made of the id, and no other without one", () => {
+    const unmarked = hostWith([linkOf(BRIDGE, { kind: "bridge" }), linkOf("ov0", { kind: "bridge" })]);
+    expect(findUnknownNetwork(LOST, NETWORK_ID, unmarked)).toEqual([BRIDGE]);
+    expect(findUnknownNetwork(LOST, OTHER_ID, unmarked)).toEqual([]);
+  });
+
   it("are none of another plugin that runs", () => {
     expect(findUnknownNetwork(LOST, NETWORK_ID, RUNNING)).toEqual([]);
     expect(findVeth(LOST, ENDPOINT_ID, RUNNING)).toEqual([]);

@@ -1,7 +1,7 @@
 /** `twill docker-network`: a Docker network on this host's lease, without a plugin and without restarting Docker. */
 import { Command } from "commander";
 import { createDockerCommand } from "../docker/network/docker-command.ts";
-import { createNetwork } from "../docker/network/create-network.ts";
+import { ensureDockerNetwork } from "../docker/network/ensure-docker-network.ts";
 import { DEFAULT_BRIDGE } from "../docker/network/wanted-network.ts";
 import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
 import { createIpCommand } from "../kernel/ip-command.ts";
@@ -51,7 +51,7 @@ async function createDockerNetwork(
   };
   const { signal } = new AbortController(); // each run of docker and ip has its deadline
   const docker = createDockerCommand(options.docker);
-  const sentences = await createNetwork(request, docker, createIpCommand(), signal);
+  const sentences = await ensureDockerNetwork(request, docker, createIpCommand(), signal);
   out.write(`${sentences.join("\n")}\n`);
 }
 

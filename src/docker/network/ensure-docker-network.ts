@@ -11,7 +11,7 @@ import { dockerError } from "./docker-command.ts";
 import type { DockerCommand } from "./docker-command.ts";
 import { parseEngineVersion, parseNetworks } from "./docker-state.ts";
 import type { DockerNetwork, EngineVersion } from "./docker-state.ts";
-import { planNetwork } from "./plan-network.ts";
+import { planDockerNetwork } from "./plan-docker-network.ts";
 import { checkNames } from "./wanted-network.ts";
 import type { NetworkRequest } from "./wanted-network.ts";
 
@@ -23,7 +23,7 @@ const OVERLAY_DEVICE = /^flannel(?:[0-9]+|\.[0-9]+)$/;
  * @throws {OverlayError} `ERR_OPTION_INVALID`, `ERR_LEASE_MISSING`, `ERR_FILE_FAILED`, `ERR_KERNEL_FAILED` without a `docker`
  *   or an `ip` to run, `ERR_DOCKER_FAILED` for everything that Docker, its networks or the host's devices refuse
  */
-export async function createNetwork(
+export async function ensureDockerNetwork(
   asked: NetworkRequest,
   docker: DockerCommand,
   ip: IpCommand,
@@ -35,7 +35,7 @@ export async function createNetwork(
   const networks = await readNetworks(docker, signal);
   const host = await readDevices(ip, signal);
   const request = withOverlayDevices(asked, host);
-  const plan = planNetwork({ request, lease, engine, networks, host });
+  const plan = planDockerNetwork({ request, lease, engine, networks, host });
   if (plan.kind === "refuse") throw new OverlayError("ERR_DOCKER_FAILED", plan.sentence);
   if (plan.kind === "create") {
     const run = await docker(plan.args, signal);

@@ -38,7 +38,7 @@ export type NetworkPlan =
 const DEFAULT_NETWORK = "bridge";
 
 /** Decides whether the network is to be made, is there as it should be, or what stands in the way. */
-export function planNetwork(situation: NetworkSituation): NetworkPlan {
+export function planDockerNetwork(situation: NetworkSituation): NetworkPlan {
   const { request, lease, engine, networks } = situation;
   const unable = findUnable(request, engine);
   if (unable !== null)

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { HostDevices } from "../../../../src/docker/network/device-in-the-way.ts";
 import { parseEngineVersion, parseNetworks } from "../../../../src/docker/network/docker-state.ts";
 import type { DockerNetwork, EngineVersion } from "../../../../src/docker/network/docker-state.ts";
-import { planNetwork } from "../../../../src/docker/network/plan-network.ts";
-import type { NetworkPlan } from "../../../../src/docker/network/plan-network.ts";
+import { planDockerNetwork } from "../../../../src/docker/network/plan-docker-network.ts";
+import type { NetworkPlan } from "../../../../src/docker/network/plan-docker-network.ts";
 import type { NetworkRequest } from "../../../../src/docker/network/wanted-network.ts";
 import { parseSubnetFile } from "../../../../src/files/subnet-file.ts";
 import type { SubnetFile } from "../../../../src/files/subnet-file.ts";
@@ -53,7 +53,7 @@ function plan(
   } = {},
   request: Partial<NetworkRequest> = {},
 ): NetworkPlan {
-  return planNetwork({
+  return planDockerNetwork({
     request: { ...REQUEST, ...request },
     lease: lease(),
     engine: ENGINE_20_10,

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createNetwork } from "../../../../src/docker/network/create-network.ts";
+import { ensureDockerNetwork } from "../../../../src/docker/network/ensure-docker-network.ts";
 import type { DockerCommand } from "../../../../src/docker/network/docker-command.ts";
 import type { NetworkRequest } from "../../../../src/docker/network/wanted-network.ts";
 import type { IpCommand } from "../../../../src/kernel/ip-command.ts";
@@ -60,14 +60,14 @@ async function create(
     overlayDevices: [],
     ...request,
   };
-  const sentences = await createNetwork(asked, docker, ipWith(devices), new AbortController().signal);
+  const sentences = await ensureDockerNetwork(asked, docker, ipWith(devices), new AbortController().signal);
   return { changes, sentences };
 }
 
 const IDS = { stdout: "1f\n2f\n" };
 const ENGINE = { version: { stdout: VERSION_20_10 }, ls: IDS, inspect: { stdout: FRESH } };
 
-describe("createNetwork", () => {
+describe("ensureDockerNetwork", () => {
   it("makes what is missing and tells its facts", async () => {
     const { changes, sentences } = await create(ENGINE);
     expect(changes).toHaveLength(1);

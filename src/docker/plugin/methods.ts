@@ -10,7 +10,6 @@ import {
   join,
   programExternalConnectivity,
 } from "./network-driver.ts";
-import type { NetworkRemains } from "./network-remains.ts";
 import { parseAddress, parseRequestPool } from "./protocol/ipam-requests.ts";
 import {
   parseCreateEndpoint,
@@ -21,6 +20,7 @@ import {
 } from "./protocol/network-requests.ts";
 import type { RequestFields } from "./protocol/request-fields.ts";
 import type { Circumstances, Outcome } from "./refusals.ts";
+import type { Remains } from "./remains.ts";
 import { releaseAddress } from "./state/addresses.ts";
 import { requireLease } from "./state/host-lease.ts";
 import type { PluginState } from "./state/plugin-state.ts";
@@ -31,7 +31,7 @@ import type { StateStore } from "./state/state-store.ts";
 export interface Tools {
   readonly store: StateStore;
   readonly links: HostLinks;
-  readonly remains: NetworkRemains;
+  readonly remains: Remains;
 }
 
 type Answer = Outcome["answer"];
@@ -169,26 +169,27 @@ async function takeNetworkBack(
   await store.save({ ...store.state, networks: withoutEntry(store.state.networks, networkId) });
 }
 
-/** In the kernel before it is on disk: what could not be deleted is still known, and Docker hears of it. */
+/** Docker forgets the network whatever is said, so the lease is free whatever the kernel says. */
 async function removeNetwork(
-  at: Circumstances,
+  { state }: Circumstances,
   fields: RequestFields,
-  { store, links }: Tools,
+  { store, remains }: Tools,
 ): Promise<Answer> {
   const request = parseNetwork(fields);
-  await links.removeNetwork(at.state, request.networkId);
-  await store.save(deleteNetwork(at.state, request));
+  await remains.removeNetwork(state, request.networkId);
+  await store.save(deleteNetwork(state, request));
   return {};
 }
 
+/** The same. Its devices are those of a dead container: they disturb nobody who gets the address next. */
 async function removeEndpoint(
-  at: Circumstances,
+  { state }: Circumstances,
   fields: RequestFields,
-  { store, links }: Tools,
+  { store, remains }: Tools,
 ): Promise<Answer> {
   const request = parseEndpoint(fields);
-  await links.disconnect(at.state, [request.endpointId]);
-  await store.save(deleteEndpoint(at.state, request));
+  await remains.removeEndpoint(state, request.endpointId);
+  await store.save(deleteEndpoint(state, request));
   return {};
 }
 

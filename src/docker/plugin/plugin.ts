@@ -6,11 +6,11 @@ import type { HostLinks, Repair } from "./links/host-links.ts";
 import { FIXED_ANSWERS, METHODS } from "./methods.ts";
 import type { Method, Tools } from "./methods.ts";
 import { MovedNetworks } from "./moved-networks.ts";
-import { NetworkRemains } from "./network-remains.ts";
 import { PendingAnswer } from "./pending-answer.ts";
 import { RequestFields } from "./protocol/request-fields.ts";
 import { lateError, queueError } from "./refusals.ts";
 import type { Circumstances, Outcome } from "./refusals.ts";
+import { Remains } from "./remains.ts";
 import { hasMoved, readHostLease, withLease } from "./state/host-lease.ts";
 import type { LeaseView } from "./state/host-lease.ts";
 import type { Network, PluginState } from "./state/plugin-state.ts";
@@ -31,7 +31,7 @@ export interface DockerPluginDeps {
   readonly subnetFile: string;
   readonly driverName: string;
   readonly log: Logger;
-  /** Hears when a network came, went or is another. */
+  /** Hears when a network came, went or is another, and when devices are left that are to be deleted. */
   readonly onNetworks: () => void;
 }
 
@@ -53,7 +53,7 @@ export class DockerPlugin {
 
   constructor(deps: DockerPluginDeps) {
     this.#deps = deps;
-    this.#tools = { store: deps.store, links: deps.links, remains: new NetworkRemains(deps.links) };
+    this.#tools = { store: deps.store, links: deps.links, remains: new Remains(deps.links) };
   }
 
   /** As last saved. */
@@ -138,7 +138,7 @@ export class DockerPlugin {
       if (!pending.refuse(err))
         log.error({ err, method: name }, "Cannot finish a request whose answer was late");
     }
-    if (this.state.networks !== before.networks) onNetworks();
+    if (this.state.networks !== before.networks || !this.#tools.remains.isEmpty) onNetworks();
   }
 
   async #finishUnheard({ name, method, fields }: Request, before: PluginState): Promise<void> {

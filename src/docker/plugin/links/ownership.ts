@@ -14,7 +14,9 @@ export function bridgeAlias({ instanceId }: PluginState, { id }: Network): strin
 }
 
 export function isBridgeOf(state: PluginState, network: Network, link: Link): boolean {
-  return (link.kind === "bridge" && link.alias === bridgeAlias(state, network)) || isCutShort(network.id, link);
+  return (
+    (link.kind === "bridge" && link.alias === bridgeAlias(state, network)) || isCutShort(network.id, link)
+  );
 }
 
 /** Whether a bridge is a network's from a batch that was cut short: its name is made of the id, and it has no alias yet. */

@@ -18,6 +18,7 @@ const SUBNET_FILE =
   "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1472\nFLANNEL_IPMASQ=false\n";
 const POOL_ID = "twill/10.244.7.0/24";
 const BRIDGE = "tw-a1a1a1a1a1a1";
+const VETH = "twhc3c3c3c3c3c3";
 const IDS = { NetworkID: NETWORK_ID, EndpointID: ENDPOINT_ID };
 const CREATE_NETWORK = {
   NetworkID: NETWORK_ID,
@@ -28,6 +29,7 @@ const NEVER = new AbortController().signal;
 /** The kernel's side: devices by name, and commands that wait at a gate. */
 class GatedKernel {
   readonly devices = new Set<string>();
+  readonly #kinds = new Map<string, string>();
   /** Resolves when a run of `ip` has come to the gate. */
   arrived = Promise.withResolvers<undefined>();
   /** How each run ends that has made devices, and deleted none. */
@@ -51,7 +53,7 @@ class GatedKernel {
       ifname,
       flags: ["UP"],
       mtu: 1472,
-      linkinfo: { info_kind: "bridge" },
+      linkinfo: { info_kind: this.#kinds.get(ifname) },
     }));
   }
 
@@ -59,10 +61,15 @@ class GatedKernel {
     if (commands.length === 0) return;
     await this.#pass();
     for (const words of commands) {
-      if (words[1] === "add" && words[0] === "link") this.devices.add(words[3] ?? "");
+      if (words[1] === "add" && words[0] === "link") this.#add(words[3] ?? "", words);
       if (words[1] === "del" && this.failure === null) this.devices.delete(words[3] ?? "");
     }
     if (this.failure !== null) throw this.failure;
+  }
+
+  #add(name: string, words: readonly string[]): void {
+    this.devices.add(name);
+    this.#kinds.set(name, words[words.indexOf("type") + 1] ?? "");
   }
 
   async #pass(): Promise<void> {
@@ -229,20 +236,44 @@ describe("a request whose answer nobody hears", () => {
 
   it("says in the log what failed after its answer", async () => {
     await makeNetwork();
-    const failure = new OverlayError("ERR_KERNEL_FAILED", "no");
+    await ask("NetworkDriver.CreateEndpoint", { ...IDS, Interface: { Address: "10.244.7.2/24" } });
     kernel.close();
-    await askAndGo("NetworkDriver.DeleteNetwork", IDS, () => kernel.arrived.promise);
-    kernel.failure = failure;
+    await askAndGo("NetworkDriver.Join", IDS, () => kernel.arrived.promise);
+    kernel.failure = new OverlayError("ERR_KERNEL_FAILED", "no");
     kernel.open();
     await plugin.idle();
     expect(lines).toMatchObject([
       {
         level: "error",
-        method: "NetworkDriver.DeleteNetwork",
+        method: "NetworkDriver.Join",
         msg: "Cannot finish a request whose answer was late",
         err: { message: "no" },
       },
     ]);
+  });
+});
+
+describe("what Docker gives back while the kernel refuses", () => {
+  beforeEach(async () => {
+    await makeNetwork();
+    await ask("NetworkDriver.CreateEndpoint", { ...IDS, Interface: { Address: "10.244.7.2/24" } });
+    await ask("NetworkDriver.Join", IDS);
+    newsOfNetworks = 0;
+    kernel.failure = new OverlayError("ERR_KERNEL_FAILED", "no");
+  });
+
+  it("is given back: Docker does not name it again, and its devices go at a later look", async () => {
+    await ask("NetworkDriver.DeleteEndpoint", IDS);
+    expect([onDisk().endpoints, newsOfNetworks]).toEqual([[], 1]);
+    await ask("NetworkDriver.DeleteNetwork", IDS);
+    expect([onDisk().networks, newsOfNetworks]).toEqual([[], 2]);
+    expect([...kernel.devices].sort()).toEqual([BRIDGE, VETH]);
+    await expect(plugin.repair()).rejects.toThrow("no");
+    kernel.failure = null;
+    await plugin.repair();
+    expect([...kernel.devices]).toEqual([]);
+    await makeNetwork();
+    expect(newsOfNetworks).toBe(3);
   });
 });
 

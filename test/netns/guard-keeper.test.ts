@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { GuardKeeper } from "../../src/kernel/firewall/guard-keeper.ts";
 import { findGuardTables, removeGuardTable } from "../../src/kernel/firewall/guard-remains.ts";
-import type { GuardedPeer, GuardRules } from "../../src/kernel/firewall/guard-rules.ts";
+import type { GuardedPeer } from "../../src/kernel/firewall/guard-rules.ts";
 import type { NftCommand } from "../../src/kernel/firewall/nft-command.ts";
 import { Ipv4Address, Ipv4Prefix } from "../../src/net/ipv4.ts";
-import { BackendNetwork, ping } from "../support/backend-hosts.ts";
+import { ping } from "../support/backend-hosts.ts";
 import type { BackendHost } from "../support/backend-hosts.ts";
+import { GuardBench } from "../support/guard-bench.ts";
 import {
   DEVICE,
   MASQUERADE,
   NO_ABORT,
-  NamespacedNft,
   expectDrops,
   guarded,
   keeperOf,
@@ -20,29 +20,16 @@ import {
 } from "../support/guarded-hosts.ts";
 import { addressOf, prefixOf } from "../support/ipv4.ts";
 
-let programs: NamespacedNft;
-let network: BackendNetwork;
-/** The host that is guarded, a lease holder, and somebody on the same link. */
+let bench: GuardBench;
 let own: BackendHost, peer: BackendHost, stranger: BackendHost;
 let nft: NftCommand;
 let guard: GuardKeeper;
 
 beforeEach(async () => {
-  programs = await NamespacedNft.create();
-  network = await BackendNetwork.create(3);
-  [own, peer, stranger] = [network.host(1), network.host(2), network.host(3)];
-  nft = await programs.in(own.namespace);
-  guard = keeperOf(nft);
+  bench = await GuardBench.create();
+  ({ own, peer, stranger, nft, guard } = bench);
 });
-afterEach(async () => {
-  await network[Symbol.asyncDispose]();
-  await programs[Symbol.asyncDispose]();
-});
-
-/** Makes the guard what `fields` say, on the own host. */
-async function guardOwn(fields: Partial<GuardRules> = {}): Promise<number> {
-  return await guard.sync(rulesOf(own, [guarded(peer)], fields), NO_ABORT);
-}
+afterEach(() => bench[Symbol.asyncDispose]());
 
 const ruleset = async (): Promise<string> => await nft.read(["list", "ruleset"], NO_ABORT);
 
@@ -74,7 +61,7 @@ describe("createGuardKeeper", () => {
     ["the table deleted", `delete table ${TABLE}`],
     ["everything flushed", "flush ruleset"],
   ])("heals with one write: %s", async (_what, damage) => {
-    await guardOwn({ peers });
+    await bench.guardOwn({ peers });
     const whole = await standing();
     expect(await guard.audit(NO_ABORT)).toBe(0);
     await nft.apply(damage, NO_ABORT);
@@ -86,7 +73,7 @@ describe("createGuardKeeper", () => {
   });
 
   it("has nothing to heal where somebody put a rule in the place of its like", async () => {
-    await guardOwn({ peers });
+    await bench.guardOwn({ peers });
     const whole = await standing();
     const again = `flush chain ${TABLE} input\nadd rule ${TABLE} input udp dport 8472 goto encapsulated`;
     await nft.apply(again, NO_ABORT);
@@ -95,14 +82,14 @@ describe("createGuardKeeper", () => {
   });
 
   it("changes peers in place, and writes nothing when they are the same", async () => {
-    expect(await guardOwn({ peers })).toBe(1);
-    await ping(own.pod, podIp(network.host(3)), { count: 10, isAnswered: false });
+    expect(await bench.guardOwn({ peers })).toBe(1);
+    await ping(own.pod, podIp(stranger), { count: 10, isAnswered: false });
     await expectDrops(guard, { guardDropLeak: 10 });
 
     const others = [peers[0], peers[2], peerOf(6), peerOf(7, "10.244.3.0/25"), peerOf(8, "10.244.3.128/32")];
     const wanted = others.filter((one) => one !== undefined);
-    expect(await guardOwn({ peers: wanted })).toBe(1);
-    expect(await guardOwn({ peers: wanted })).toBe(0);
+    expect(await bench.guardOwn({ peers: wanted })).toBe(1);
+    expect(await bench.guardOwn({ peers: wanted })).toBe(0);
     expect(await guard.audit(NO_ABORT)).toBe(0);
     await expectDrops(guard, { guardDropLeak: 10 }); // a new table would count from 0
 
@@ -112,29 +99,31 @@ describe("createGuardKeeper", () => {
   });
 
   it("replaces the table when the change of peers meets what others did, or more than peers changes", async () => {
-    await guardOwn({ peers });
+    await bench.guardOwn({ peers });
     await nft.apply(`delete element ${TABLE} nodes { 192.0.2.3 }`, NO_ABORT);
-    expect(await guardOwn({ peers: peers.slice(2) })).toBe(1);
+    expect(await bench.guardOwn({ peers: peers.slice(2) })).toBe(1);
     expect(await guard.audit(NO_ABORT)).toBe(0);
     await nft.apply("flush ruleset", NO_ABORT);
-    expect(await guardOwn({ peers })).toBe(1);
+    expect(await bench.guardOwn({ peers })).toBe(1);
     expect(await guard.audit(NO_ABORT)).toBe(0);
 
-    expect(await guardOwn({ peers, tunnel: { port: 8473, deviceName: DEVICE, isInKernel: true } })).toBe(1);
+    expect(
+      await bench.guardOwn({ peers, tunnel: { port: 8473, deviceName: DEVICE, isInKernel: true } }),
+    ).toBe(1);
     expect(await standing()).toContain("udp dport 8473");
     expect(await guard.audit(NO_ABORT)).toBe(0);
-    expect(await guardOwn({ peers, tunnel: null })).toBe(1);
+    expect(await bench.guardOwn({ peers, tunnel: null })).toBe(1);
     expect(await standing()).toBeNull();
     expect(await standingAtEgress()).toContain('hook egress device "eth0"');
     expect(await guard.audit(NO_ABORT)).toBe(0);
-    expect(await guardOwn({ peers })).toBe(1);
+    expect(await bench.guardOwn({ peers })).toBe(1);
     expect(await standing()).toContain("udp dport 8472");
     expect(await standingAtEgress()).toBeNull();
     expect(await guard.audit(NO_ABORT)).toBe(0);
   });
 
   it("uses the postrouting hook where it cannot have that of the interface", async () => {
-    const old = keeperOf(await programs.withoutEgressIn(own.namespace));
+    const old = keeperOf(await bench.programs.withoutEgressIn(own.namespace));
     const rules = rulesOf(own, peers, { tunnel: null });
     expect(await old.sync(rules, NO_ABORT)).toBe(1);
     expect(await standing()).toContain('oifname "eth0"');
@@ -143,12 +132,12 @@ describe("createGuardKeeper", () => {
     await nft.apply("flush ruleset", NO_ABORT);
     expect(await old.audit(NO_ABORT)).toBe(1);
     expect(await old.sync({ ...rules, peers: peers.slice(1) }, NO_ABORT)).toBe(1);
-    await ping(own.pod, podIp(network.host(3)), { count: 10, isAnswered: false });
+    await ping(own.pod, podIp(stranger), { count: 10, isAnswered: false });
     await expectDrops(old, { guardDropLeak: 10 });
   });
 
   it("keeps the hook when the interface goes and comes back under its name", async () => {
-    await guardOwn({ peers, tunnel: null });
+    await bench.guardOwn({ peers, tunnel: null });
     expect(await standingAtEgress()).toContain("hook egress");
     await own.ip(
       "link del eth0",
@@ -156,9 +145,9 @@ describe("createGuardKeeper", () => {
       "link set eth0-other up",
       "link set eth0 up",
       "route add default dev eth0",
-      `neigh add ${podIp(network.host(3))} lladdr 02:00:00:00:00:09 dev eth0`,
+      `neigh add ${podIp(stranger)} lladdr 02:00:00:00:00:09 dev eth0`,
     );
-    await ping(own.pod, podIp(network.host(3)), { count: 10, isAnswered: false });
+    await ping(own.pod, podIp(stranger), { count: 10, isAnswered: false });
     await expectDrops(guard, { guardDropLeak: 10 });
   });
 
@@ -170,7 +159,7 @@ describe("createGuardKeeper", () => {
     const before = await ruleset();
     expect(await guard.audit(NO_ABORT)).toBe(0);
     expect(await guard.sync(null, NO_ABORT)).toBe(0);
-    await guardOwn({ peers, ...fields });
+    await bench.guardOwn({ peers, ...fields });
     expect(await guard.sync(null, NO_ABORT)).toBe(1);
     expect(await ruleset()).toBe(before);
     expect(await guard.audit(NO_ABORT)).toBe(0);
@@ -180,7 +169,7 @@ describe("createGuardKeeper", () => {
   it("stands beside the guard of another agent, and each counts its own", async () => {
     const other = keeperOf(nft, "10.96.0.0/16");
     const otherRules = { network: prefixOf("10.96.0.0/16"), ownSubnet: prefixOf("10.96.1.0/24") };
-    await guardOwn();
+    await bench.guardOwn();
     await other.sync(
       {
         ...rulesOf(own, [guarded(peer)]),
@@ -209,9 +198,9 @@ describe("createGuardKeeper", () => {
       isDirect: i % 3 === 0,
     }));
     const big = { network: prefixOf("10.128.0.0/9"), ownSubnet: prefixOf("10.128.0.0/24") };
-    await guardOwn({ ...big, peers: many });
+    await bench.guardOwn({ ...big, peers: many });
     expect(await guard.audit(NO_ABORT)).toBe(0);
-    expect(await guardOwn({ ...big, peers: many.slice(1) })).toBe(1);
+    expect(await bench.guardOwn({ ...big, peers: many.slice(1) })).toBe(1);
     expect(await guard.audit(NO_ABORT)).toBe(0);
     await nft.apply("flush ruleset", NO_ABORT);
     const startMs = performance.now();

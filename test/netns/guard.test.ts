@@ -1,15 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { GuardKeeper } from "../../src/kernel/firewall/guard-keeper.ts";
-import type { GuardRules } from "../../src/kernel/firewall/guard-rules.ts";
 import type { NftCommand } from "../../src/kernel/firewall/nft-command.ts";
-import { BackendNetwork, ping } from "../support/backend-hosts.ts";
+import { ping } from "../support/backend-hosts.ts";
 import type { BackendHost } from "../support/backend-hosts.ts";
 import { eventually } from "../support/eventually.ts";
+import { GuardBench } from "../support/guard-bench.ts";
 import {
   DEVICE,
   MASQUERADE,
   NO_ABORT,
-  NamespacedNft,
   POD_PORT,
   VXLAN_PORT,
   countPackets,
@@ -33,29 +32,16 @@ const TABLE = "ip twill-10.244.0.0-16";
 const MANY = 50_000;
 const REPLACEMENTS = 30;
 
-let programs: NamespacedNft;
-let network: BackendNetwork;
-/** The host that is guarded, a lease holder, and somebody on the same link. */
+let bench: GuardBench;
 let own: BackendHost, peer: BackendHost, stranger: BackendHost;
 let nft: NftCommand;
 let guard: GuardKeeper;
 
 beforeEach(async () => {
-  programs = await NamespacedNft.create();
-  network = await BackendNetwork.create(3);
-  [own, peer, stranger] = [network.host(1), network.host(2), network.host(3)];
-  nft = await programs.in(own.namespace);
-  guard = keeperOf(nft);
+  bench = await GuardBench.create();
+  ({ own, peer, stranger, nft, guard } = bench);
 });
-afterEach(async () => {
-  await network[Symbol.asyncDispose]();
-  await programs[Symbol.asyncDispose]();
-});
-
-/** Makes the guard what `fields` say, on the own host. */
-async function guardOwn(fields: Partial<GuardRules> = {}): Promise<number> {
-  return await guard.sync(rulesOf(own, [guarded(peer)], fields), NO_ABORT);
-}
+afterEach(() => bench[Symbol.asyncDispose]());
 
 /** Replaces the table again and again while somebody sends. */
 async function replacing(
@@ -85,7 +71,7 @@ describe("the encapsulation port", () => {
   it("takes the frames of lease holders and none of anybody else", async () => {
     await sendDatagrams(stranger.namespace, target());
     await eventually(async () => expect(await framesTaken(own)).toBe(10)); // flannel's state: everybody's
-    await guardOwn();
+    await bench.guardOwn();
 
     await sendDatagrams(stranger.namespace, target());
     await expectDrops(guard, { guardDropStranger: 10 });
@@ -97,7 +83,7 @@ describe("the encapsulation port", () => {
   });
 
   it("takes nothing from programs on its own host", async () => {
-    await guardOwn();
+    await bench.guardOwn();
     await sendDatagrams(own.namespace, target());
     await sendDatagrams(own.namespace, { ...target(), target: "127.0.0.1" });
     await expectDrops(guard, { guardDropStranger: 20 });
@@ -110,7 +96,7 @@ describe("the encapsulation port", () => {
     const asPeer = { ...target(), source: peer.underlayIp };
     await sendDatagrams(own.pod, asPeer);
     await eventually(async () => expect(await framesTaken(own)).toBe(10));
-    await guardOwn();
+    await bench.guardOwn();
 
     await sendDatagrams(own.pod, asPeer);
     await sendDatagrams(own.pod, target());
@@ -122,7 +108,7 @@ describe("the encapsulation port", () => {
   it("is out of reach for pods at the peers too, where they would come with their node's address", async () => {
     await makeVxlanDevice(peer, [own]);
     await nft.apply(MASQUERADE, NO_ABORT);
-    const peerGuard = keeperOf(await programs.in(peer.namespace));
+    const peerGuard = keeperOf(await bench.programs.in(peer.namespace));
     await peerGuard.sync(rulesOf(peer, [guarded(own)]), NO_ABORT);
     const bounce = {
       target: peer.underlayIp,
@@ -134,14 +120,14 @@ describe("the encapsulation port", () => {
     await eventually(async () => expect(await arrived()).toBe(10));
     await expectDrops(peerGuard, {}); // a receiver alone cannot tell
 
-    await guardOwn();
+    await bench.guardOwn();
     await sendDatagrams(own.pod, bounce);
     await expectDrops(guard, { guardDropPod: 10 });
     expect(await arrived()).toBe(10);
   });
 
   it("is somebody else's where this host is the router between them", async () => {
-    await guardOwn();
+    await bench.guardOwn();
     const passed = await countPackets(peer.namespace, `udp dport ${VXLAN_PORT}`);
     await stranger.ip(`route add ${peer.underlayIp} via ${own.underlayIp}`);
     await sendDatagrams(stranger.namespace, { ...target(), target: peer.underlayIp });
@@ -150,7 +136,7 @@ describe("the encapsulation port", () => {
   });
 
   it("is never open while the table is replaced", async () => {
-    await guardOwn();
+    await bench.guardOwn();
     await replacing(
       () => keeperOf(nft).sync(rulesOf(own, [guarded(peer)]), NO_ABORT),
       () => sendDatagrams(stranger.namespace, { ...target(), count: MANY }),
@@ -183,21 +169,21 @@ describe("what was decapsulated", () => {
     await own.namespace.sysctl(
       sysctls.map(([name, value]) => `net.ipv4.conf.${DEVICE.replace(".", "/")}.${name}=${value}`),
     );
-    await guardOwn();
+    await bench.guardOwn();
     await send(packet);
     await expectDrops(guard, { guardDropForged: 10 });
     expect(await arrived()).toBe(0);
   });
 
   it("is dropped when it is for somebody else", async () => {
-    await guardOwn();
+    await bench.guardOwn();
     await send({ destination: "192.0.2.3" });
     await send({ destination: "10.244.9.9" });
     await expectDrops(guard, { guardDropForged: 20 });
   });
 
   it("arrives from a peer's subnet", async () => {
-    await guardOwn();
+    await bench.guardOwn();
     await send({});
     await send({ protocol: PROTOCOL.icmp, payload: icmpPayload(11) });
     await eventually(async () => expect(await arrived()).toBe(20));
@@ -205,7 +191,7 @@ describe("what was decapsulated", () => {
   });
 
   it("arrives to the last packet while the table is replaced, whatever was there", async () => {
-    await guardOwn();
+    await bench.guardOwn();
     const payload = frameTo(own, { source: podIp(peer), destination: podIp(own) });
     await replacing(
       async (round) => {
@@ -226,7 +212,7 @@ describe("what was decapsulated", () => {
       "net.ipv4.conf.all.rp_filter=0",
       `net.ipv4.conf.${DEVICE.replace(".", "/")}.rp_filter=0`,
     ]);
-    await guardOwn({ isSourceChecked: false });
+    await bench.guardOwn({ isSourceChecked: false });
     await send({ source: "203.0.113.9" });
     await send({ source: "10.244.1.9" });
     await expectDrops(guard, { guardDropForged: 10 });
@@ -238,12 +224,12 @@ describe("the underlay", () => {
   it("sees no packet for the overlay, though the host has no route for it", async () => {
     const count = { count: 10, isAnswered: false };
     await ping(own.pod, podIp(peer), count);
-    await eventually(async () => expect(await network.leaks()).toBe(10));
-    await guardOwn();
+    await eventually(async () => expect(await bench.network.leaks()).toBe(10));
+    await bench.guardOwn();
     await ping(own.pod, podIp(peer), count);
     await ping(own.namespace, podIp(peer), count);
     await expectDrops(guard, { guardDropLeak: 20 });
-    expect(await network.leaks()).toBe(10);
+    expect(await bench.network.leaks()).toBe(10);
   });
 
   it("carries packets of direct peers, with a tunnel and without", async () => {
@@ -254,7 +240,7 @@ describe("the underlay", () => {
     await peer.ip(`route add ${own.subnet} via ${own.underlayIp}`);
     const peers = [guarded(peer, true), guarded(stranger)];
     for (const tunnel of [rulesOf(own, []).tunnel, null]) {
-      await guardOwn({ tunnel, peers });
+      await bench.guardOwn({ tunnel, peers });
       expect((await ping(own.pod, podIp(peer))).received).toBe(3);
       expect((await ping(peer.pod, podIp(own))).received).toBe(3);
       await ping(own.pod, podIp(stranger), { count: 10, isAnswered: false });
@@ -264,9 +250,12 @@ describe("the underlay", () => {
 
   it("stays within reach where it lies in the overlay's network", async () => {
     const inside = { network: prefixOf("192.0.0.0/8"), ownSubnet: prefixOf("192.7.7.0/24") };
-    await guardOwn({ ...inside, underlayPrefixes: [] });
+    await bench.guardOwn({ ...inside, underlayPrefixes: [] });
     expect((await ping(own.namespace, peer.underlayIp, { isAnswered: false })).received).toBe(0);
-    await guardOwn({ ...inside, underlayPrefixes: [prefixOf("192.0.2.0/24"), prefixOf("198.51.100.0/24")] });
+    await bench.guardOwn({
+      ...inside,
+      underlayPrefixes: [prefixOf("192.0.2.0/24"), prefixOf("198.51.100.0/24")],
+    });
     expect((await ping(own.namespace, peer.underlayIp)).received).toBe(3);
   });
 
@@ -277,12 +266,12 @@ describe("the underlay", () => {
     const ask = async (from: BackendHost): Promise<number> =>
       (await ping(from.namespace, deviceIp(own), { isAnswered: false })).received;
     expect(await ask(stranger)).toBe(3);
-    await guardOwn();
+    await bench.guardOwn();
     expect(await ask(stranger)).toBe(0);
     expect(await ask(peer)).toBe(0);
     await expectDrops(guard, { guardDropUnencapsulated: 6 });
 
-    await guardOwn({ peers: [guarded(peer, true)] });
+    await bench.guardOwn({ peers: [guarded(peer, true)] });
     expect(await ask(stranger)).toBe(0);
     expect((await ping(peer.namespace, deviceIp(own))).received).toBe(3);
     expect((await ping(peer.pod, deviceIp(own))).received).toBe(3);

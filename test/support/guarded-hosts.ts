@@ -21,12 +21,21 @@ import type { PacketFields } from "./packets.ts";
 export const VNI = 1;
 export const VXLAN_PORT = 8472;
 export const DEVICE = `flannel.${VNI}`;
+/** Of inner frames; nobody asks whose it is. */
+export const SENDER_MAC = "02:00:00:00:00:fe";
 /** Where inner UDP packets go to; nobody listens. */
 export const POD_PORT = 4001;
 export const NO_ABORT = new AbortController().signal;
-/** flannel's, in short: what pods send out of the overlay has their node's address. */
+/**
+ * flannel's, in short: what pods send out of the overlay has their node's address, and what comes from elsewhere into the
+ * overlay that of the overlay device.
+ */
 export const MASQUERADE = `table ip nat {
-  chain postrouting { type nat hook postrouting priority srcnat; ip saddr ${NETWORK} ip daddr != ${NETWORK} masquerade; }
+  chain postrouting {
+    type nat hook postrouting priority srcnat;
+    ip saddr ${NETWORK} ip daddr != ${NETWORK} masquerade;
+    ip saddr != ${NETWORK} ip daddr ${NETWORK} masquerade;
+  }
 }
 `;
 const SENDER = join(import.meta.dirname, "send-datagrams.ts");
@@ -104,11 +113,16 @@ export async function makeVxlanDevice(host: BackendHost, peers: readonly Backend
   }
 }
 
-/** Payload of a datagram for the host's device: a packet in VXLAN, by default UDP to `POD_PORT`. */
-export function frameTo(host: BackendHost, packet: PacketFields): Buffer {
+/** A packet between pods, by default UDP to `POD_PORT`. */
+export function podPacket(packet: PacketFields): Buffer {
   const udp = Buffer.from([0x0f, 0xa0, POD_PORT >> 8, POD_PORT % 256, 0, 12, 0, 0, 1, 2, 3, 4]); // without checksum
-  const inner = packetOf({ payload: udp, protocol: PROTOCOL.udp, ...packet });
-  return frameOf(inner, { vni: VNI, destinationMac: vtepMac(host), sourceMac: "02:00:00:00:00:fe" });
+  return packetOf({ payload: udp, protocol: PROTOCOL.udp, ...packet });
+}
+
+/** Payload of a datagram for the host's device: such a packet in VXLAN. */
+export function frameTo(host: BackendHost, packet: PacketFields): Buffer {
+  const frame = { vni: VNI, destinationMac: vtepMac(host), sourceMac: SENDER_MAC };
+  return frameOf(podPacket(packet), frame);
 }
 
 export interface Datagrams {
@@ -118,12 +132,13 @@ export interface Datagrams {
   readonly port?: number;
   /** One of the namespace's own addresses. */
   readonly source?: string;
+  readonly sourcePort?: number;
 }
 
 /** As many as ten by default; ends when the kernel took them. */
 export async function sendDatagrams(from: Namespace, datagrams: Datagrams): Promise<void> {
-  const { source = "0.0.0.0", target, port = VXLAN_PORT, count = 10, payload } = datagrams;
-  const argv = [source, target, `${port}`, `${count}`, payload.toString("hex")];
+  const { source = "0.0.0.0", sourcePort = 0, target, port = VXLAN_PORT, count = 10, payload } = datagrams;
+  const argv = [source, `${sourcePort}`, target, `${port}`, `${count}`, payload.toString("hex")];
   await from.execChecked([process.execPath, SENDER, ...argv]);
 }
 

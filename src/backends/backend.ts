@@ -60,6 +60,8 @@ export interface Backend {
   readonly deviceIndex: number | null;
   /** UDP port that takes encapsulated packets; null where nothing is encapsulated. */
   readonly encapsulationPort: number | null;
+  /** Whether peers that are on-link are reached, and send, without encapsulation (host-gw, vxlan's DirectRouting). */
+  readonly isRoutingDirectly: boolean;
   /** What the lease tells peers; leaves the host as it was. Comes before `open`. */
   advertise(signal: AbortSignal): Promise<BackendData>;
   /**

@@ -108,7 +108,10 @@ describe("createGuardKeeper", () => {
     expect(await guard.audit(NO_ABORT)).toBe(0);
 
     expect(
-      await bench.guardOwn({ peers, tunnel: { port: 8473, deviceName: DEVICE, isInKernel: true } }),
+      await bench.guardOwn({
+        peers,
+        tunnel: { port: 8473, deviceName: DEVICE, isInKernel: true, isOnlyWay: true },
+      }),
     ).toBe(1);
     expect(await standing()).toContain("udp dport 8473");
     expect(await guard.audit(NO_ABORT)).toBe(0);
@@ -174,7 +177,7 @@ describe("createGuardKeeper", () => {
       {
         ...rulesOf(own, [guarded(peer)]),
         ...otherRules,
-        tunnel: { port: 8285, deviceName: "flannel0", isInKernel: false },
+        tunnel: { port: 8285, deviceName: "flannel0", isInKernel: false, isOnlyWay: true },
       },
       NO_ABORT,
     );

@@ -17,7 +17,12 @@ export interface FirewallFacts {
   readonly ownSubnet: Ipv4Prefix;
   readonly backend: Pick<
     Backend,
-    "carriesPackets" | "deviceName" | "encapsulationPort" | "engineName" | "readDirectSubnets"
+    | "carriesPackets"
+    | "deviceName"
+    | "encapsulationPort"
+    | "engineName"
+    | "isRoutingDirectly"
+    | "readDirectSubnets"
   >;
   readonly peers: PeerSet;
 }
@@ -39,7 +44,7 @@ export function wantedFirewall(facts: FirewallFacts): FirewallWish {
 
 function wantedGuard(facts: FirewallFacts): GuardRules {
   const { options, underlay, underlayPrefixes, network, ownSubnet, backend, peers } = facts;
-  const { deviceName, engineName, encapsulationPort: port } = backend;
+  const { deviceName, engineName, encapsulationPort: port, isRoutingDirectly } = backend;
   const direct = new Set(backend.readDirectSubnets().map(String));
   return {
     network,
@@ -48,7 +53,9 @@ function wantedGuard(facts: FirewallFacts): GuardRules {
     underlayPrefixes,
     isSourceChecked: options.sourceCheck === "strict",
     tunnel:
-      port === null || deviceName === null ? null : { port, deviceName, isInKernel: engineName === null },
+      port === null || deviceName === null
+        ? null
+        : { port, deviceName, isInKernel: engineName === null, isOnlyWay: !isRoutingDirectly },
     peers: peers.map(({ subnet, underlayIp }) => ({
       subnet,
       underlayIp,

@@ -11,7 +11,7 @@ export const GUARD_COUNTERS = [
   "guardDropPod",
   /** Decapsulated, but not from a peer's subnet to ours. */
   "guardDropForged",
-  /** In clear from the underlay to the overlay device's own address (CVE-2019-14899). */
+  /** In clear from the underlay to the overlay device's own address, or from an address of the overlay (CVE-2019-14899). */
   "guardDropUnencapsulated",
   /** In clear to the overlay, on the way out by the underlay. */
   "guardDropLeak",
@@ -53,17 +53,19 @@ export type WayOut =
 /**
  * The table that these rules come to.
  *
- *   underlay ──▶ prerouting: not in clear to the device's address ──┬──▶ input: to the port from lease holders alone
+ *   underlay ──▶ prerouting: not in clear to the device's address, ─┬──▶ input: to the port from lease holders alone
+ *                nor to ours with an address of the overlay (**)    │
  *   device   ──▶ prerouting: from a peer's subnet to ours (*)       │
  *   pod      ──▶ prerouting                                         ├──▶ input: not to the port
  *                                                                   └──▶ forward: not to the port of a lease holder
  *   anybody  ──▶ way out: to the overlay by the underlay's interface only for direct peers
  *
- *   (*) where no engine of ours has seen to it
+ *   (*) where no engine of ours has seen to it   (**) where the tunnel is the only way to us
  *
  * Each hook that a packet passes costs, whatever its rules (a chain without rules 1 % of the small packets that the
  * kernel's vxlan carries; docs/performance.md), so there are as few as do, with what is rare first. What comes in clear
- * from the underlay for our pods passes: direct peers send so, and a stranger on their link cannot be told from a router.
+ * from the underlay for our pods with an address outside the overlay passes: a stranger on the link cannot be told from a
+ * router. With direct routing it cannot be told from a peer either, which may send in clear before we know it for direct.
  * @param name of the table, by `guardTableName`
  * @throws {RangeError} when a device's name means more than itself to nft
  */
@@ -134,16 +136,20 @@ function decapsulated(rules: GuardRules): GuardChain {
 
 /**
  * Before connection tracking translates destinations: the device's address may be that of a masqueraded connection, whose
- * packets do not go to `input`.
+ * packets do not go to `input`. Pods' packets to this node itself may come in clear, so the last rule is about our subnet
+ * alone.
  */
-function prerouting(rules: GuardRules, { deviceName, isInKernel }: GuardedTunnel): GuardChain {
-  const toDevice = `ip daddr ${rules.ownSubnet.address.toString()} iifname ${quote(rules.underlayInterface)}`;
+function prerouting(rules: GuardRules, { deviceName, isInKernel, isOnlyWay }: GuardedTunnel): GuardChain {
+  const fromUnderlay = `iifname ${quote(rules.underlayInterface)}`;
+  const toDevice = `ip daddr ${rules.ownSubnet.address.toString()} ${fromUnderlay}`;
+  const toPods = `ip daddr ${elementOf(rules.ownSubnet)} ${fromUnderlay}`;
   return {
     name: "prerouting",
     hook: `prerouting ${EARLY}`,
     rules: [
       ...(isInKernel ? [`iifname ${quote(deviceName)} goto decapsulated`] : []),
       drop(`${toDevice} ip saddr != @direct_subnets ip saddr != @direct_nodes`, "guardDropUnencapsulated"),
+      ...(isOnlyWay ? [drop(`${toPods} ${inOverlay("ip saddr", rules)}`, "guardDropUnencapsulated")] : []),
     ],
   };
 }
@@ -164,11 +170,15 @@ function egress(rules: GuardRules): GuardChain {
   };
 }
 
+function toOverlay(rules: GuardRules): string {
+  return `${inOverlay("ip daddr", rules)} ip daddr != @direct_subnets`;
+}
+
 /** Encapsulated packets have addresses of the underlay, and no peer's lies in the overlay. */
-function toOverlay({ network, underlayPrefixes }: GuardRules): string {
+function inOverlay(end: "ip saddr" | "ip daddr", { network, underlayPrefixes }: GuardRules): string {
   const outside = underlayPrefixes.filter((prefix) => network.containsPrefix(prefix));
-  const butOutside = outside.length === 0 ? "" : ` ip daddr != { ${outside.map(elementOf).join(", ")} }`;
-  return `ip daddr ${elementOf(network)}${butOutside} ip daddr != @direct_subnets`;
+  const butOutside = outside.length === 0 ? "" : ` ${end} != { ${outside.map(elementOf).join(", ")} }`;
+  return `${end} ${elementOf(network)}${butOutside}`;
 }
 
 function drop(matches: string, counter: Counter): string {

@@ -16,6 +16,8 @@ export interface GuardedTunnel {
   readonly deviceName: string;
   /** The kernel decapsulates, and checks neither who sent a packet nor what it holds. */
   readonly isInKernel: boolean;
+  /** No peer sends without encapsulation, whether it is known or not. */
+  readonly isOnlyWay: boolean;
 }
 
 /** What the guard is to hold. */

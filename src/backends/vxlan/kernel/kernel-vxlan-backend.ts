@@ -47,6 +47,7 @@ class KernelVxlanBackend implements Backend {
   readonly carriesPackets = true;
   readonly deviceName: string;
   readonly encapsulationPort: number;
+  readonly isRoutingDirectly: boolean;
   readonly #context: BackendContext;
   readonly #options: VxlanOptions;
   readonly #shape: DeviceShape;
@@ -60,6 +61,7 @@ class KernelVxlanBackend implements Backend {
     this.overlayMtu = this.#shape.overlayMtu;
     this.deviceName = this.#shape.deviceName;
     this.encapsulationPort = options.port;
+    this.isRoutingDirectly = options.isDirectRouting;
     this.#context = context;
     this.#options = options;
     this.#deps = { ip: createIpCommand(), log: context.log };

@@ -25,6 +25,7 @@ const facts: FirewallFacts = {
     engineName: null,
     deviceName: "flannel.1",
     encapsulationPort: 8472,
+    isRoutingDirectly: true,
     readDirectSubnets: () => [prefixOf("10.244.3.0/24")],
   },
   peers: [2, 3].map((host) => ({
@@ -43,7 +44,7 @@ describe("wantedFirewall", () => {
       underlayInterface: "eth0",
       underlayPrefixes: [prefixOf("192.0.2.0/24")],
       isSourceChecked: true,
-      tunnel: { port: 8472, deviceName: "flannel.1", isInKernel: true },
+      tunnel: { port: 8472, deviceName: "flannel.1", isInKernel: true, isOnlyWay: false },
       peers: [
         { subnet: prefixOf("10.244.2.0/24"), underlayIp: addressOf("192.0.2.2"), isDirect: false },
         { subnet: prefixOf("10.244.3.0/24"), underlayIp: addressOf("192.0.2.3"), isDirect: true },
@@ -54,6 +55,11 @@ describe("wantedFirewall", () => {
   it("knows that an engine of ours checks what it decapsulates", () => {
     const backend = { ...facts.backend, engineName: "native" as const };
     expect(wantedFirewall({ ...facts, backend }).guard?.tunnel?.isInKernel).toBe(false);
+  });
+
+  it("knows that no peer sends without encapsulation", () => {
+    const backend = { ...facts.backend, isRoutingDirectly: false };
+    expect(wantedFirewall({ ...facts, backend }).guard?.tunnel?.isOnlyWay).toBe(true);
   });
 
   it("has no tunnel where nothing is encapsulated", () => {

@@ -18,6 +18,9 @@ export interface ContainerOptions {
   readonly command?: readonly string[];
 }
 
+/** The web server handles no SIGTERM as first process, and dockerd would wait 10 s for it. */
+const BUSYBOX_STOP = "--stop-signal=SIGKILL";
+
 /** The part of `docker inspect` that a test asks for. */
 interface Inspected {
   readonly Id: string;
@@ -49,7 +52,8 @@ export class EngineContainer extends LabPod {
     options: ContainerOptions,
   ): Promise<EngineContainer> {
     const network = options.network === undefined ? [] : ["--network", options.network];
-    const run = ["run", "--detach", "--name", name, ...network, ...(options.flags ?? [])];
+    const stop = options.image === undefined ? [BUSYBOX_STOP] : [];
+    const run = ["run", "--detach", "--name", name, ...network, ...stop, ...(options.flags ?? [])];
     await engine.docker([...run, options.image ?? BUSYBOX_IMAGE, ...(options.command ?? [])]);
     return await EngineContainer.find(engine, host, name);
   }

@@ -1,11 +1,11 @@
 /** Networks of Docker's own `docker network create -d twill`, made by two engines on two hosts. */
 import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { DockerEngine } from "../support/docker/docker-engine.ts";
 import { eventually } from "../support/eventually.ts";
 import type { PluginHost } from "../support/docker-plugin.ts";
 import { WEB_DIRECTORY, WEB_PORT } from "../support/docker/busybox-image.ts";
 import { itCarriesContainers } from "../support/docker/container-traffic.ts";
+import { DockerEngine } from "../support/docker/docker-engine.ts";
 import { EngineContainer } from "../support/docker/engine-container.ts";
 import { EngineLab } from "../support/docker/engine-lab.ts";
 import type { EngineHost } from "../support/docker/engine-lab.ts";
@@ -15,8 +15,11 @@ import {
   NETWORK,
   askEngineFlags,
   createNetwork,
+  makePlugin,
   startPlugin,
 } from "../support/docker/plugin-network.ts";
+import { addressOf } from "../support/ipv4.ts";
+import { createLab } from "../support/lab.ts";
 
 const PUBLISHED_PORT = 18_080;
 const ROUNDS = 10;
@@ -25,6 +28,8 @@ const SMALL_SUBNETS = { SubnetLen: 29 };
 const RESTARTED = 3;
 /** What dockerd waits for each request to a plugin that is not there. */
 const MISSING_PLUGIN_WAIT_MS = 15_000;
+/** Of a plugin and a container that dockerd starts with, on a busy machine. */
+const PLUGIN_START_BAR_MS = 5_000;
 
 /** Ends dockerd, does something meanwhile, and starts it; resolves with the time that its start took. */
 async function restartMs(engine: DockerEngine, meanwhile: () => Promise<void>): Promise<number> {
@@ -170,5 +175,32 @@ describeOnEngines("docker network create -d twill", () => {
       );
       expect(new Set(addresses).size).toBe(RESTARTED);
     });
+  });
+
+  it("starts the plugin by a socket that systemd holds, and dockerd in its normal time with nobody behind that", async () => {
+    await using lab = await createLab({ hosts: 1, pods: 0, agentFlags: ["--ip-masq"] });
+    const host = lab.host(0);
+    await using engine = await DockerEngine.start(host.namespace);
+    const place = { host, engine };
+    await using plugin = await makePlugin(place);
+    const flags = askEngineFlags(place);
+    const normalMs = await restartMs(engine, () => Promise.resolve());
+    const heldMs = await restartMs(engine, () => plugin.holdSocket(flags));
+    expect(plugin.isHeld).toBe(true); // a network of twill is what dockerd asks for, and there is none
+    await createNetwork(place);
+    expect(plugin.isHeld).toBe(false);
+
+    await engine.run("always", { network: NETWORK, flags: ["--restart=always"] });
+    const askedMs = await restartMs(engine, async () => {
+      expect(await plugin.end("SIGTERM")).toBe(0);
+      await plugin.holdSocket(flags);
+    });
+    expect(plugin.isHeld).toBe(false); // dockerd asked for the network's pool
+    const always = await eventually(() => EngineContainer.find(engine, host.namespace, "always"));
+    expect((await host.subnetFile()).subnet.contains(addressOf(always.address))).toBe(true);
+    console.info(
+      `dockerd answers after ${normalMs.toFixed(0)} ms, ${heldMs.toFixed(0)} ms with the socket, ${askedMs.toFixed(0)} ms with a network and a container`,
+    );
+    for (const ms of [heldMs, askedMs]) expect(ms - normalMs).toBeLessThan(PLUGIN_START_BAR_MS);
   });
 });

@@ -2,16 +2,21 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { formatSubnetFile } from "../../src/files/subnet-file.ts";
 import { eventually } from "./eventually.ts";
 import { prefixOf } from "./ipv4.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../src/cli/main.mjs");
 const START_TIMEOUT_MS = 20_000;
+/** Of Debian's package systemd; it needs no running systemd. */
+const SOCKET_HOLDER = "systemd-socket-activate";
+/** Of the kernel, for the name of a process. */
+const MAX_PROGRAM_NAME = 15;
 
 /** Anything that runs programs in a network namespace. */
 export interface Place {
@@ -98,6 +103,25 @@ export class PluginHost implements AsyncDisposable {
     this.#child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
+  }
+
+  /**
+   * Has the socket held as systemd holds that of `twill-docker.socket`: the process that does becomes the plugin when somebody
+   * connects for the first time. Resolves when it listens.
+   */
+  async holdSocket(flags: readonly string[] = []): Promise<void> {
+    await mkdir(dirname(this.socket), { recursive: true });
+    const printedBefore = this.#output.length;
+    this.launch(flags, [SOCKET_HOLDER, `--listen=${this.socket}`]);
+    await eventually(() => this.#output.includes(`Listening on ${this.socket}`, printedBefore), {
+      timeoutMs: START_TIMEOUT_MS,
+    });
+  }
+
+  /** Whether nobody has connected yet to the socket that is held. */
+  get isHeld(): boolean {
+    const program = readFileSync(`/proc/${this.pid}/comm`, "utf8").trim();
+    return program === SOCKET_HOLDER.slice(0, MAX_PROGRAM_NAME);
   }
 
   /** Runs `twill docker-plugin` with these flags to its end; resolves with what it prints. */

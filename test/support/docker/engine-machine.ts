@@ -10,6 +10,7 @@ const ENGINE_TOOLS: ReadonlyMap<string, string> = new Map([
   ["tar", "tar"],
   ["slirp4netns", "slirp4netns"],
   ["debootstrap", "debootstrap"],
+  ["systemd-socket-activate", "systemd"],
 ]);
 
 /** Says at once everything that keeps an engine from running here. @throws {OverlayError} `ERR_LAB_FAILED` */

@@ -1,8 +1,9 @@
 /** Networks of Docker's own `docker network create -d twill`, made by two engines on two hosts. */
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import type { PluginHost } from "../support/docker-plugin.ts";
+import { PluginHost } from "../support/docker-plugin.ts";
 import { WEB_DIRECTORY, WEB_PORT } from "../support/docker/busybox-image.ts";
 import { itCarriesContainers } from "../support/docker/container-traffic.ts";
 import { DockerEngine } from "../support/docker/docker-engine.ts";
@@ -202,5 +203,25 @@ describeOnEngines("docker network create -d twill", () => {
       `dockerd answers after ${normalMs.toFixed(0)} ms, ${heldMs.toFixed(0)} ms with the socket, ${askedMs.toFixed(0)} ms with a network and a container`,
     );
     for (const ms of [heldMs, askedMs]) expect(ms - normalMs).toBeLessThan(PLUGIN_START_BAR_MS);
+  });
+
+  it("lets dockerd start with containers that it kept alive when the lease has moved, and tells the next one", async () => {
+    await using lab = await createLab({ hosts: 1, etcd: false });
+    const { namespace } = lab.host(0);
+    await using engine = await DockerEngine.start(namespace, ["--live-restore"]);
+    await using plugin = await PluginHost.create(namespace, null, join(engine.pluginDirectory, "twill.sock"));
+    await plugin.setLease("10.244.7.0/24");
+    const flags = [`--docker-socket=${engine.socket}`];
+    await plugin.start(flags);
+    await engine.docker([...CREATE_NETWORK, NETWORK]);
+    const kept = await engine.run("kept", { network: NETWORK });
+    await restartMs(engine, () => plugin.setLease("10.244.9.0/24")); // 20.10 ends by a panic when its pool is refused
+
+    expect((await EngineContainer.find(engine, namespace, "kept")).pid).toBe(kept.pid);
+    await expect(engine.run("next", { network: NETWORK })).rejects.toThrow("is no more this host's");
+    await engine.docker(["rm", "--force", "kept", "next"]);
+    await engine.docker(["network", "rm", NETWORK]);
+    await engine.docker([...CREATE_NETWORK, NETWORK]);
+    expect((await engine.run("anew", { network: NETWORK })).address).toBe("10.244.9.2");
   });
 });

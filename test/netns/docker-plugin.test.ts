@@ -231,7 +231,7 @@ describe("twill docker-plugin", () => {
     await plugin.setLease("10.244.9.0/24");
     const short = network.id.slice(0, 12);
     const sentence = `Cannot use network ${short}: its subnet 10.244.7.0/24 is no more this host's, whose lease is 10.244.9.0/24 now; remove its containers or disconnect them (docker network inspect ${short} names those that run), then make it again: docker network rm ${short} && docker network create -d twill --ipam-driver twill NAME`;
-    await expect(network.replay()).rejects.toThrow(sentence);
+    await network.replay(); // dockerd would not start without it
     await expect(network.requestAddress()).rejects.toThrow(sentence);
     await expect(network.createEndpoint("10.244.7.9/24")).rejects.toThrow(sentence);
     await disconnect(network, a);

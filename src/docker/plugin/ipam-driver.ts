@@ -17,14 +17,14 @@ import type { Pool } from "./state/plugin-state.ts";
 import { networkOn, poolIdOf, withEntry } from "./state/plugin-state.ts";
 
 /**
- * Gives the host's lease as pool. A pool on which there is a network is given again without a look at the lease: Docker asks
- * for it at its start, which may come before the agent's.
+ * Gives the host's lease as pool. A pool on which there is a network is given again without a look at the lease, as its gateway
+ * is: Docker asks for both at its start, which may come before the agent's, and one that keeps containers alive
+ * (`--live-restore`) ends with a panic when it is refused (20.10). Containers hear that the lease has moved.
  * @throws {OverlayError} `ERR_REQUEST_REFUSED`, `ERR_LEASE_MISSING`, `ERR_FILE_FAILED`
  */
 export function requestPool(circumstances: Circumstances, { pool }: RequestPoolRequest): Outcome {
   const { state, view, driverName } = circumstances;
   const network = pool === null ? null : networkOn(state, pool);
-  if (network !== null && hasMoved(view, network)) throw movedError(circumstances, network);
   const { subnet, gateway } = network?.lease ?? requireLease(view);
   if (pool !== null && !pool.equals(subnet)) {
     throw refused(
@@ -49,8 +49,8 @@ export function requestAddress(circumstances: Circumstances, request: AddressReq
     throw refused(
       `Cannot give an address: pool ${showUntrusted(request.poolId)} is unknown; remove its network and make it again: ${createCommand(circumstances.driverName)}`,
     );
-  refuseMoved(circumstances, pool);
   if (request.isGateway) return { state, answer: gatewayAnswer(pool, request) };
+  refuseMoved(circumstances, pool);
   const address = request.address ?? chooseAddress(state, pool);
   if (address === null) {
     throw refused(

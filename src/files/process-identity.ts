@@ -64,13 +64,18 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return stat.state !== "Z" || threadsOf(identity.pid).length > 1;
 }
 
-/** The threads of a process, by number; none when it is gone. */
+/** The threads of a process, its first one before the others; none when it is gone. */
 export function threadsOf(pid: number): number[] {
   try {
-    return readdirSync(`/proc/${pid}/task`).map(Number);
+    return firstThreadFirst(readdirSync(`/proc/${pid}/task`), pid);
   } catch {
     return [];
   }
+}
+
+/** Names of threads as numbers. The first one has the number of its process, which others may be below. */
+export function firstThreadFirst(names: readonly string[], pid: number): number[] {
+  return names.map(Number).sort((a, b) => (a === pid ? -1 : b === pid ? 1 : a - b));
 }
 
 /** Sends a signal to this very process; false when it is gone. */
@@ -94,12 +99,19 @@ export function processesWithVariable(variable: string): ProcessIdentity[] {
  * first.
  */
 export function* processesWhere(isWanted: (pid: number) => boolean): Generator<ProcessIdentity> {
-  for (const name of readdirSync("/proc").reverse()) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid) || pid === process.pid) continue;
+  for (const pid of pidsDescending(readdirSync("/proc"))) {
+    if (pid === process.pid) continue;
     const identity = identifyProcess(pid); // before the look: a pid that is reused in between is then found out
     if (identity !== null && isWanted(pid)) yield identity;
   }
+}
+
+/** The names that are numbers, the highest first. */
+export function pidsDescending(names: readonly string[]): number[] {
+  return names
+    .map(Number)
+    .filter(Number.isInteger)
+    .sort((a, b) => b - a);
 }
 
 function hasVariable(pid: number, variable: string): boolean {

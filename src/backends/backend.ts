@@ -61,7 +61,7 @@ export interface Backend {
   /** UDP port that takes encapsulated packets; null where nothing is encapsulated. */
   readonly encapsulationPort: number | null;
   /** Whether peers that are on-link are reached, and send, without encapsulation (host-gw, vxlan's DirectRouting). */
-  readonly isRoutingDirectly: boolean;
+  readonly isDirectRouting: boolean;
   /** What the lease tells peers; leaves the host as it was. Comes before `open`. */
   advertise(signal: AbortSignal): Promise<BackendData>;
   /**

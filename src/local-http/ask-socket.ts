@@ -2,6 +2,7 @@
 import { request } from "node:http";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 
+/** What is asked of whom, and how long and how much the answer may be. */
 export interface SocketRequest {
   readonly socketPath: string;
   readonly path: string;
@@ -12,6 +13,7 @@ export interface SocketRequest {
   readonly maxAnswerBytes: number;
 }
 
+/** The whole of an answer. */
 export interface SocketAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -21,7 +23,7 @@ export interface SocketAnswer {
 /** No answer came, or not all of it. Its message is a reason, for a sentence of the caller's. */
 export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError";
-  /** As Node.js has it, such as `ECONNREFUSED`; null when the server was reached. */
+  /** As Node.js has it, such as `ECONNREFUSED`; null where the deadline or the length ended it. */
   readonly code: string | null;
 
   constructor(message: string, code: string | null, cause: unknown) {
@@ -78,6 +80,7 @@ async function readBounded(response: AsyncIterable<Buffer>, maxBytes: number): P
 }
 
 function toNoAnswer(err: unknown): unknown {
-  if (!(err instanceof Error) || err instanceof NoAnswerError) return err;
-  return new NoAnswerError(err.message, "code" in err ? String(err.code) : null, err);
+  if (err instanceof NoAnswerError) return err;
+  const isOfTheConnection = err instanceof Error && "code" in err; // what else is thrown is a fault of ours
+  return isOfTheConnection ? new NoAnswerError(err.message, String(err.code), err) : err;
 }

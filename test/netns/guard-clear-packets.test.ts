@@ -90,7 +90,7 @@ describe.each(GUARDED_WAYS)("a neighbour of a host with $name", ({ tunnel, conne
     await sendDatagrams(stranger.namespace, { ...toPod, source: ELSEWHERE });
     await sendDatagrams(peer.pod, toPod); // through the tunnel
     await eventually(async () => expect(await arrived()).toBe(30));
-    await bench.guardOwn({ tunnel: { ...tunnel, isOnlyWay: false } });
+    await bench.guardOwn({ tunnel: { ...tunnel, isDirectRouting: true } });
     await peer.ip(`route replace ${own.subnet} via ${own.underlayIp}`);
     await sendDatagrams(peer.pod, toPod); // as with direct routing
     await eventually(async () => expect(await arrived()).toBe(40));

@@ -110,7 +110,7 @@ describe("createGuardKeeper", () => {
     expect(
       await bench.guardOwn({
         peers,
-        tunnel: { port: 8473, deviceName: DEVICE, isInKernel: true, isOnlyWay: true },
+        tunnel: { port: 8473, deviceName: DEVICE, isInKernel: true, isDirectRouting: false },
       }),
     ).toBe(1);
     expect(await standing()).toContain("udp dport 8473");
@@ -177,7 +177,7 @@ describe("createGuardKeeper", () => {
       {
         ...rulesOf(own, [guarded(peer)]),
         ...otherRules,
-        tunnel: { port: 8285, deviceName: "flannel0", isInKernel: false, isOnlyWay: true },
+        tunnel: { port: 8285, deviceName: "flannel0", isInKernel: false, isDirectRouting: false },
       },
       NO_ABORT,
     );

@@ -180,7 +180,7 @@ export function rulesOf(
     ownSubnet: prefixOf(host.subnet),
     underlayInterface: "eth0",
     underlayPrefixes: [prefixOf("192.0.2.0/24")],
-    tunnel: { port: VXLAN_PORT, deviceName: DEVICE, isInKernel: true, isOnlyWay: true },
+    tunnel: { port: VXLAN_PORT, deviceName: DEVICE, isInKernel: true, isDirectRouting: false },
     isSourceChecked: true,
     peers,
     ...fields,

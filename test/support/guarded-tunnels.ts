@@ -25,13 +25,13 @@ export interface GuardedWay {
 
 /** Otherwise a run of datagrams comes out of the device as one packet, and counts once. */
 const SINGLE_PACKETS = { datapath: { offload: "off" } } as const;
-const VXLAN_TUNNEL = { port: VXLAN_PORT, deviceName: DEVICE, isOnlyWay: true };
+const VXLAN_TUNNEL = { port: VXLAN_PORT, deviceName: DEVICE, isDirectRouting: false };
 
 /** Those whose packets an engine of ours decapsulates. */
 export const USER_SPACE_WAYS: readonly GuardedWay[] = [
   {
     name: "udp",
-    tunnel: { port: 8285, deviceName: "flannel0", isInKernel: false, isOnlyWay: true },
+    tunnel: { port: 8285, deviceName: "flannel0", isInKernel: false, isDirectRouting: false },
     async connect(one, other) {
       const [backend, there] = [
         await one.openBackend(SINGLE_PACKETS),

@@ -15,7 +15,7 @@ export class RecordingBackend implements Backend {
   readonly deviceName = null;
   readonly deviceIndex = null;
   readonly encapsulationPort = null;
-  readonly isRoutingDirectly = false;
+  readonly isDirectRouting = false;
   readonly calls: string[] = [];
   peerCounters: readonly PeerCounters[] = [];
   datapath: DatapathState | null = null;

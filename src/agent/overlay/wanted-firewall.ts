@@ -21,7 +21,7 @@ export interface FirewallFacts {
     | "deviceName"
     | "encapsulationPort"
     | "engineName"
-    | "isRoutingDirectly"
+    | "isDirectRouting"
     | "readDirectSubnets"
   >;
   readonly peers: PeerSet;
@@ -44,7 +44,7 @@ export function wantedFirewall(facts: FirewallFacts): FirewallWish {
 
 function wantedGuard(facts: FirewallFacts): GuardRules {
   const { options, underlay, underlayPrefixes, network, ownSubnet, backend, peers } = facts;
-  const { deviceName, engineName, encapsulationPort: port, isRoutingDirectly } = backend;
+  const { deviceName, engineName, encapsulationPort: port, isDirectRouting } = backend;
   const direct = new Set(backend.readDirectSubnets().map(String));
   return {
     network,
@@ -55,7 +55,7 @@ function wantedGuard(facts: FirewallFacts): GuardRules {
     tunnel:
       port === null || deviceName === null
         ? null
-        : { port, deviceName, isInKernel: engineName === null, isOnlyWay: !isRoutingDirectly },
+        : { port, deviceName, isInKernel: engineName === null, isDirectRouting },
     peers: peers.map(({ subnet, underlayIp }) => ({
       subnet,
       underlayIp,

@@ -22,7 +22,7 @@ class AllocBackend implements Backend {
   readonly deviceName = null;
   readonly deviceIndex = null;
   readonly encapsulationPort = null;
-  readonly isRoutingDirectly = false;
+  readonly isDirectRouting = false;
   readonly #context: BackendContext;
   #leftovers: "wait for peers" | "may go" | "gone" = "wait for peers";
 

@@ -37,7 +37,7 @@ class HostgwBackend implements Backend {
   readonly deviceName = null;
   readonly deviceIndex = null;
   readonly encapsulationPort = null;
-  readonly isRoutingDirectly = true;
+  readonly isDirectRouting = true;
   readonly #context: BackendContext;
   readonly #ip: IpCommand;
   readonly #links: PeerLinks;

@@ -47,7 +47,7 @@ class TunnelBackend implements Backend {
   readonly carriesPackets = true;
   readonly deviceName: string;
   readonly encapsulationPort: number;
-  readonly isRoutingDirectly: boolean;
+  readonly isDirectRouting: boolean;
   readonly #parts: TunnelParts;
   readonly #ip: IpCommand;
   #state: OpenState | null = null;
@@ -62,7 +62,7 @@ class TunnelBackend implements Backend {
     this.engineName = chosen.name;
     this.deviceName = spec.deviceName;
     this.encapsulationPort = spec.port;
-    this.isRoutingDirectly = spec.isDirectRouting;
+    this.isDirectRouting = spec.isDirectRouting;
     this.#parts = parts;
     this.#ip = ip;
   }

@@ -139,7 +139,10 @@ function decapsulated(rules: GuardRules): GuardChain {
  * packets do not go to `input`. Pods' packets to this node itself may come in clear, so the last rule is about our subnet
  * alone.
  */
-function prerouting(rules: GuardRules, { deviceName, isInKernel, isOnlyWay }: GuardedTunnel): GuardChain {
+function prerouting(
+  rules: GuardRules,
+  { deviceName, isInKernel, isDirectRouting }: GuardedTunnel,
+): GuardChain {
   const fromUnderlay = `iifname ${quote(rules.underlayInterface)}`;
   const toDevice = `ip daddr ${rules.ownSubnet.address.toString()} ${fromUnderlay}`;
   const toPods = `ip daddr ${elementOf(rules.ownSubnet)} ${fromUnderlay}`;
@@ -149,7 +152,9 @@ function prerouting(rules: GuardRules, { deviceName, isInKernel, isOnlyWay }: Gu
     rules: [
       ...(isInKernel ? [`iifname ${quote(deviceName)} goto decapsulated`] : []),
       drop(`${toDevice} ip saddr != @direct_subnets ip saddr != @direct_nodes`, "guardDropUnencapsulated"),
-      ...(isOnlyWay ? [drop(`${toPods} ${inOverlay("ip saddr", rules)}`, "guardDropUnencapsulated")] : []),
+      ...(isDirectRouting
+        ? []
+        : [drop(`${toPods} ${inOverlay("ip saddr", rules)}`, "guardDropUnencapsulated")]),
     ],
   };
 }

@@ -16,8 +16,8 @@ export interface GuardedTunnel {
   readonly deviceName: string;
   /** The kernel decapsulates, and checks neither who sent a packet nor what it holds. */
   readonly isInKernel: boolean;
-  /** No peer sends without encapsulation, whether it is known or not. */
-  readonly isOnlyWay: boolean;
+  /** Peers on the underlay's link send without encapsulation, also before this node knows them for such. */
+  readonly isDirectRouting: boolean;
 }
 
 /** What the guard is to hold. */

@@ -47,7 +47,7 @@ class KernelVxlanBackend implements Backend {
   readonly carriesPackets = true;
   readonly deviceName: string;
   readonly encapsulationPort: number;
-  readonly isRoutingDirectly: boolean;
+  readonly isDirectRouting: boolean;
   readonly #context: BackendContext;
   readonly #options: VxlanOptions;
   readonly #shape: DeviceShape;
@@ -61,7 +61,7 @@ class KernelVxlanBackend implements Backend {
     this.overlayMtu = this.#shape.overlayMtu;
     this.deviceName = this.#shape.deviceName;
     this.encapsulationPort = options.port;
-    this.isRoutingDirectly = options.isDirectRouting;
+    this.isDirectRouting = options.isDirectRouting;
     this.#context = context;
     this.#options = options;
     this.#deps = { ip: createIpCommand(), log: context.log };

@@ -25,7 +25,7 @@ const facts: FirewallFacts = {
     engineName: null,
     deviceName: "flannel.1",
     encapsulationPort: 8472,
-    isRoutingDirectly: true,
+    isDirectRouting: true,
     readDirectSubnets: () => [prefixOf("10.244.3.0/24")],
   },
   peers: [2, 3].map((host) => ({
@@ -44,7 +44,7 @@ describe("wantedFirewall", () => {
       underlayInterface: "eth0",
       underlayPrefixes: [prefixOf("192.0.2.0/24")],
       isSourceChecked: true,
-      tunnel: { port: 8472, deviceName: "flannel.1", isInKernel: true, isOnlyWay: false },
+      tunnel: { port: 8472, deviceName: "flannel.1", isInKernel: true, isDirectRouting: true },
       peers: [
         { subnet: prefixOf("10.244.2.0/24"), underlayIp: addressOf("192.0.2.2"), isDirect: false },
         { subnet: prefixOf("10.244.3.0/24"), underlayIp: addressOf("192.0.2.3"), isDirect: true },
@@ -58,8 +58,8 @@ describe("wantedFirewall", () => {
   });
 
   it("knows that no peer sends without encapsulation", () => {
-    const backend = { ...facts.backend, isRoutingDirectly: false };
-    expect(wantedFirewall({ ...facts, backend }).guard?.tunnel?.isOnlyWay).toBe(true);
+    const backend = { ...facts.backend, isDirectRouting: false };
+    expect(wantedFirewall({ ...facts, backend }).guard?.tunnel?.isDirectRouting).toBe(false);
   });
 
   it("has no tunnel where nothing is encapsulated", () => {

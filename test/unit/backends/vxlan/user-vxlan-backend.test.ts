@@ -18,7 +18,7 @@ describe("createUserVxlanBackend", () => {
       type: "vxlan",
       deviceName: "flannel.1",
       encapsulationPort: 8472,
-      isRoutingDirectly: false,
+      isDirectRouting: false,
       overheadBytes: 50,
       overlayMtu: 1450,
       carriesPackets: true,
@@ -26,7 +26,7 @@ describe("createUserVxlanBackend", () => {
     expect(await create({ VNI: 9_999_999, Port: 4789, DirectRouting: true })).toMatchObject({
       deviceName: "flannel.9999999",
       encapsulationPort: 4789,
-      isRoutingDirectly: true,
+      isDirectRouting: true,
     });
   });
 

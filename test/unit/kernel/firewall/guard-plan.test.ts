@@ -18,7 +18,7 @@ const RULES: GuardRules = {
   ownSubnet: prefixOf("10.244.1.0/24"),
   underlayInterface: "eth0",
   underlayPrefixes: [prefixOf("192.0.2.0/24")],
-  tunnel: { port: 8472, deviceName: "flannel.1", isInKernel: true, isOnlyWay: false },
+  tunnel: { port: 8472, deviceName: "flannel.1", isInKernel: true, isDirectRouting: true },
   isSourceChecked: true,
   peers: [
     { subnet: prefixOf("10.244.2.0/24"), underlayIp: addressOf("192.0.2.2"), isDirect: true },
@@ -70,7 +70,7 @@ describe("planGuard", () => {
   });
 
   it("leaves to the engine what the engine decapsulates", () => {
-    const tunnel = { port: 8285, deviceName: "flannel0", isInKernel: false, isOnlyWay: true };
+    const tunnel = { port: 8285, deviceName: "flannel0", isInKernel: false, isDirectRouting: false };
     expect(Object.keys(rulesOf({ tunnel }))).toEqual([
       ...["encapsulated", "input", "forward"],
       ...["prerouting", "postrouting"],
@@ -105,7 +105,7 @@ describe("planGuard", () => {
     expect(rulesOf({ underlayPrefixes }).postrouting).toEqual([
       'oifname "eth0" ip daddr 10.244.0.0/16 ip daddr != { 10.244.200.0/24, 10.244.9.1 } ip daddr != @direct_subnets drop',
     ]);
-    const tunnel = { port: 8472, deviceName: "flannel.1", isInKernel: true, isOnlyWay: true };
+    const tunnel = { port: 8472, deviceName: "flannel.1", isInKernel: true, isDirectRouting: false };
     expect(rulesOf({ underlayPrefixes, tunnel }).prerouting?.at(-1)).toBe(
       'ip daddr 10.244.1.0/24 iifname "eth0" ip saddr 10.244.0.0/16 ip saddr != { 10.244.200.0/24, 10.244.9.1 } drop',
     );
@@ -114,7 +114,7 @@ describe("planGuard", () => {
   it.each(["eth*", 'e"', "e\\", "e th", "", "a-name-too-long0"])("refuses the device name %j", (name) => {
     expect(() => rulesOf({ underlayInterface: name })).toThrow(RangeError);
     expect(() =>
-      rulesOf({ tunnel: { port: 8472, deviceName: name, isInKernel: true, isOnlyWay: true } }),
+      rulesOf({ tunnel: { port: 8472, deviceName: name, isInKernel: true, isDirectRouting: false } }),
     ).toThrow(/Cannot guard the interface/);
   });
 });

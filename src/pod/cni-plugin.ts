@@ -23,7 +23,7 @@ const BESIDES_DELEGATES_MS = 15_000;
  * The lock of all pods is held meanwhile. Longer than twill-cni gives its delegates, which are in a group of their own:
  * it is to end them itself, and to say so.
  */
-const PLUGIN_DEADLINE_MS = DELEGATES_DEADLINE_MS + BESIDES_DELEGATES_MS;
+export const PLUGIN_DEADLINE_MS = DELEGATES_DEADLINE_MS + BESIDES_DELEGATES_MS;
 
 /** Attaches the pod; resolves with the plugin's result. @throws {OverlayError} `ERR_POD_FAILED` */
 export async function addToNetwork(

@@ -56,8 +56,7 @@ function hidden(pid: number): OverlayError {
 function netnsOfLeader({ process: leader, netns }: PodTraces): PodNetns | null {
   if (leader === null || !isRunning(leader)) return null;
   const number = netnsNumberOf(leader.pid);
-  const isAtHome = netns === null ? number !== netnsNumberOf(process.pid) : number === netns.number;
-  if (number === null || !isAtHome) return null;
+  if (number === null || !isCandidate(number, netns)) return null;
   const found = openMember({ number, pid: leader.pid, path: `/proc/${leader.pid}/ns/net` });
   if (isRunning(leader)) return found;
   found?.close(); // ended as we looked: what was opened may be another's
@@ -68,7 +67,7 @@ async function netnsWithMark(pod: PodTraces, scope: string | null): Promise<PodN
   const seen = new Set<number>();
   const denied = new Map<number, number>();
   for (const member of allMembers()) {
-    if (seen.has(member.number) || !isCandidate(member, pod)) continue;
+    if (seen.has(member.number) || !isCandidate(member.number, pod.netns)) continue;
     const found = openMember(member);
     if (found === null) continue;
     if (found.path === null) {
@@ -83,7 +82,8 @@ async function netnsWithMark(pod: PodTraces, scope: string | null): Promise<PodN
   return null;
 }
 
-function isCandidate({ number }: NetnsMember, { netns }: PodTraces): boolean {
+/** Where the record does not tell, any but ours may be it. */
+function isCandidate(number: number, netns: PodTraces["netns"]): boolean {
   return netns === null ? number !== netnsNumberOf(process.pid) : number === netns.number;
 }
 
@@ -103,7 +103,7 @@ function openMember({ number, pid, path }: NetnsMember): PodNetns | null {
 export function* processesOf(pod: PodTraces, netns: PodNetns | null): Generator<ProcessIdentity> {
   const { process: leader } = pod;
   if (netns?.path === null) {
-    // Nothing but the first process keeps the number from becoming another's: what was found while it ran counts.
+    // We hold no descriptor here: what was listed is the pod's only if its first process still runs afterwards.
     const found = [...processesIn(netns.number)];
     if (leader !== null && isRunning(leader)) yield* found;
     return;

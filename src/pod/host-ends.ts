@@ -7,7 +7,15 @@ import { promisify } from "node:util";
 import { parseJson } from "./cni-answer.ts";
 import type { PodAttachment } from "./pod-record.ts";
 
-const run = promisify(execFile);
+/** Tens of thousands of devices. */
+const MAX_OUTPUT_BYTES = 16 * 2 ** 20;
+/** One that the kernel holds must not hold the lock of all pods. */
+const IP_TIMEOUT_MS = 15_000;
+
+async function ip(...args: readonly string[]): Promise<string> {
+  const options = { timeout: IP_TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
+  return (await promisify(execFile)("ip", args, options)).stdout;
+}
 
 /** What `ip -j link show` tells of a device, as far as it is looked at. */
 interface Link {
@@ -19,7 +27,7 @@ interface Link {
 /** Marks the host's ends, so that they are known when the record is not. */
 export async function markHostEnds(attachment: PodAttachment, mark: string): Promise<void> {
   for (const name of hostEndsOf(attachment, null, await readVeths()))
-    await run("ip", ["link", "set", "dev", name, "alias", mark]);
+    await ip("link", "set", "dev", name, "alias", mark);
 }
 
 /** Names of the host's ends that are there: those of the attachment, and those whose mark begins with `scope`. */
@@ -32,7 +40,7 @@ export async function findHostEnds(
 
 /** Takes the pod's cables away, and so its address from whoever may still be in its namespace. */
 export async function cutHostEnds(attachment: PodAttachment | null, scope: string | null): Promise<void> {
-  for (const name of await findHostEnds(attachment, scope)) await run("ip", ["link", "delete", "dev", name]);
+  for (const name of await findHostEnds(attachment, scope)) await ip("link", "delete", "dev", name);
 }
 
 /**
@@ -70,11 +78,8 @@ function keyOf(name: unknown, mac: unknown): string {
 }
 
 async function readVeths(): Promise<readonly unknown[]> {
-  const { stdout } = await run("ip", ["-j", "link", "show", "type", "veth"], { maxBuffer: MAX_OUTPUT_BYTES });
+  const stdout = await ip("-j", "link", "show", "type", "veth");
   const links = stdout.trim() === "" ? [] : parseJson(stdout);
   if (!Array.isArray(links)) throw new Error("ip -j link show type veth printed no list");
   return links as unknown[];
 }
-
-/** Tens of thousands of devices. */
-const MAX_OUTPUT_BYTES = 16 * 2 ** 20;

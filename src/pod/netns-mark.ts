@@ -15,6 +15,8 @@ import { parseJson } from "./cni-answer.ts";
 
 /** Half a UUID: a number that is reused and a mark that is made again do not come together. */
 const TOKEN_BYTES = 8;
+/** It asks the kernel one thing; the lock of all pods is held meanwhile. */
+const NSENTER_TIMEOUT_MS = 5_000;
 const MARK = /^twill-pod:[a-z0-9-]{1,63}:[0-9a-f]+-[0-9a-f]+:[0-9a-f]{16}$/;
 
 /** What the marks of all pods of this name begin with that this directory ever had, or null when it is gone. */
@@ -36,11 +38,8 @@ export function isMark(value: unknown): value is string {
 
 /** The mark of the namespace at this path, "" when it has none. Throws what nsenter says when it cannot be entered. */
 export async function readMark(netnsPath: string): Promise<string> {
-  const { stdout } = await promisify(execFile)("nsenter", [
-    `--net=${netnsPath}`,
-    "--",
-    ...["ip", "-j", "link", "show", "dev", "lo"],
-  ]);
+  const argv = [`--net=${netnsPath}`, "--", "ip", "-j", "link", "show", "dev", "lo"];
+  const { stdout } = await promisify(execFile)("nsenter", argv, { timeout: NSENTER_TIMEOUT_MS });
   const [link] = (parseJson(stdout) ?? []) as { ifalias?: unknown }[];
   return isMark(link?.ifalias) ? link.ifalias : "";
 }

@@ -1,9 +1,7 @@
 import { isRunning, processesWithVariable } from "../files/process-identity.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { PLUGIN_DEADLINE_MS } from "./cni-plugin.ts";
 import { pollUntil } from "./poll-until.ts";
-
-/** As long as a plugin of our own has. */
-const TIMEOUT_MS = 30_000;
 
 /**
  * Waits until no CNI plugin works for this container any more. One does when the command that started it was killed: it
@@ -11,7 +9,10 @@ const TIMEOUT_MS = 30_000;
  * address of the next one. Whoever calls holds the lock, so none can start.
  * @throws {OverlayError} `ERR_POD_FAILED`
  */
-export async function waitForOrphanedPlugins(containerId: string, timeoutMs = TIMEOUT_MS): Promise<void> {
+export async function waitForOrphanedPlugins(
+  containerId: string,
+  timeoutMs = PLUGIN_DEADLINE_MS,
+): Promise<void> {
   const look = (): number[] =>
     processesWithVariable(`CNI_CONTAINERID=${containerId}`)
       .filter(isRunning)

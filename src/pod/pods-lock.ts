@@ -2,10 +2,11 @@
 import { closeSync } from "node:fs";
 import { openLockFile, tryLock, writeHolder } from "../files/file-lock.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { PLUGIN_DEADLINE_MS } from "./cni-plugin.ts";
 import { pollUntil } from "./poll-until.ts";
 
-/** Making a pod takes a fraction of a second, ending one that does not want to a few. */
-const WAIT_MS = 30_000;
+/** Making a pod takes a fraction of a second; a plugin that hangs has its deadline, and what comes after it some seconds. */
+const WAIT_MS = PLUGIN_DEADLINE_MS + 15_000;
 
 /**
  * Runs `work` while `lockFile` is locked, and for no other in this process either.

@@ -23,20 +23,30 @@ export interface RunningPod {
  */
 export async function requireRunningPod(name: string, store: PodStore): Promise<RunningPod> {
   const pod = await store.read(name);
-  if (pod === null) throw notThere(name, "there is none; twill pod run makes one, twill pod list shows all");
+  if (pod === null) throw unusable(name, "there is none; twill pod run makes one, twill pod list shows all");
   const { record, recordFile } = pod;
   if (record === null)
-    throw notThere(name, `its record ${recordFile} is damaged; twill pod rm ${name} ends what is left of it`);
+    throw unusable(name, `its record ${recordFile} is damaged; twill pod rm ${name} ends what is left of it`);
   const netns = await findNetns(record, await store.markScope(name)).catch((err: unknown) => {
-    throw notThere(name, err instanceof Error ? err.message : String(err), err);
+    throw unusable(name, err instanceof Error ? err.message : String(err), err);
   });
-  if (netns === null) throw notThere(name, `its command has ended, ${store.logFile(name)} has its output`);
-  if (record.attachment === null) throw notThere(name, "it has no address yet");
+  if (netns === null)
+    throw unusable(
+      name,
+      `its command has ended, ${store.logFile(name)} has its output; twill pod run ${name} starts it anew`,
+    );
+  if (record.attachment === null) {
+    netns.close();
+    throw unusable(
+      name,
+      `it has no address yet; wait for its twill pod run, or end it with twill pod rm ${name} when that was killed`,
+    );
+  }
   // Without a descriptor nsenter says itself that it may not.
   return { attachment: record.attachment, netnsPath: netns.path ?? `/proc/${netns.pid}/ns/net` };
 }
 
-function notThere(name: string, why: string, cause?: unknown): OverlayError {
+function unusable(name: string, why: string, cause?: unknown): OverlayError {
   return new OverlayError("ERR_POD_FAILED", `Cannot use pod ${name}: ${why}`, {}, { cause });
 }
 

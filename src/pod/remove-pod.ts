@@ -63,7 +63,7 @@ export function whyNotToEnd(number: number, own: number | null, init: number | n
 
 /** Without a descriptor the plugin can take the address from no namespace: it must be in none. */
 async function leaveNothing(pod: PodTraces, netns: PodNetns | null, scope: string | null): Promise<void> {
-  // What those started that we may not look at, as they ended, only the mark tells from others'.
+  // A process that we may not look at may have started another as it ended; only the mark shows that this one is the pod's.
   const left = netns && (await findNetns({ ...pod, process: null }, scope));
   if (left !== null) {
     left.close();

@@ -72,7 +72,9 @@ export async function removeState(path: string): Promise<void> {
 
 function parseState(text: string): AttachmentState | null {
   try {
-    const { delegate, namespace } = JSON.parse(text) as Partial<Record<string, unknown>>;
+    const value = JSON.parse(text) as Partial<Record<string, unknown>>;
+    if (isDelegate(value)) return { delegate: value, namespace: { path: "", id: null } }; // as it was written before
+    const { delegate, namespace } = value;
     return isDelegate(delegate) && isNamespace(namespace) ? { delegate, namespace } : null;
   } catch {
     return null;

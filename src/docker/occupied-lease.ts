@@ -3,9 +3,12 @@ import type { InterfaceAddress } from "../kernel/addresses.ts";
 import type { Ipv4Prefix } from "../net/ipv4.ts";
 import { escapeUntrusted } from "../net/untrusted-text.ts";
 
+/** Has addresses of services, which are no network's. */
+const LOOPBACK = "lo";
+
 /**
- * Addresses of the lease on other devices than `bridgeName`. The subnet's first address does not count: it is the overlay
- * device's.
+ * Addresses of the lease on other devices than `bridgeName`, with which these are on its network. The subnet's first one does
+ * not count: it is the overlay device's.
  */
 export function findOccupiers(
   subnet: Ipv4Prefix,
@@ -14,7 +17,10 @@ export function findOccupiers(
 ): readonly InterfaceAddress[] {
   return addresses.filter(
     ({ interfaceName, address }) =>
-      interfaceName !== bridgeName && subnet.contains(address) && !address.equals(subnet.address),
+      interfaceName !== bridgeName &&
+      interfaceName !== LOOPBACK &&
+      subnet.contains(address) &&
+      !address.equals(subnet.address),
   );
 }
 

@@ -64,18 +64,13 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return stat.state !== "Z" || threadsOf(identity.pid).length > 1;
 }
 
-/** The threads of a process, its first one before the others; none when it is gone. */
+/** The threads of a process, by number; none when it is gone. */
 export function threadsOf(pid: number): number[] {
   try {
-    return firstThreadFirst(readdirSync(`/proc/${pid}/task`), pid);
+    return readdirSync(`/proc/${pid}/task`).map(Number);
   } catch {
     return [];
   }
-}
-
-/** Names of threads as numbers. The first one has the number of its process, which others may be below. */
-export function firstThreadFirst(names: readonly string[], pid: number): number[] {
-  return names.map(Number).sort((a, b) => (a === pid ? -1 : b === pid ? 1 : a - b));
 }
 
 /** Sends a signal to this very process; false when it is gone. */

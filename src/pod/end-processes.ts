@@ -6,11 +6,11 @@ import { pollUntil } from "./poll-until.ts";
 /** How long processes are given. */
 export interface EndTimeouts {
   readonly termMs: number;
-  /** A killed process is gone long before, unless the kernel holds it. */
+  /** A killed process is gone at once, unless the kernel holds it; those that start others take many looks on a busy machine. */
   readonly killMs: number;
 }
 
-const TIMEOUTS: EndTimeouts = { termMs: 5_000, killMs: 5_000 };
+const TIMEOUTS: EndTimeouts = { termMs: 5_000, killMs: 15_000 };
 /** Looks in a row that must find nobody: one may miss a process that starts another and ends, again and again. */
 const QUIET_LOOKS = 3;
 
@@ -46,13 +46,16 @@ async function isQuietWithin(
 ): Promise<boolean> {
   let quietLooks = 0;
   const isQuiet = await pollUntil(() => {
+    let found = 0;
     for (const identity of look()) {
+      if (isRunning(identity)) found++;
       const key = `${identity.pid} ${identity.startTicks}`;
       onSight(identity, !known.has(key));
       known.set(key, identity);
     }
     for (const [key, identity] of known) if (!isRunning(identity)) known.delete(key);
-    quietLooks = known.size === 0 ? quietLooks + 1 : 0;
+    // Those that were found may have ended by now, and what they started meanwhile may not.
+    quietLooks = found + known.size === 0 ? quietLooks + 1 : 0;
     return quietLooks >= QUIET_LOOKS ? true : null;
   }, timeoutMs);
   return isQuiet !== null;

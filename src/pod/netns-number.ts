@@ -23,11 +23,14 @@ export function netnsNumberOf(pid: number): number | null {
 }
 
 /**
- * Every process but our own that is at home in this namespace: its first thread is there or, when that has ended, the
- * first that has not. One that sends another thread in for a look, as what measures containers does, is not.
+ * Every process but our own that is in this namespace with all its threads. One that sends a thread in for a look, as what
+ * measures containers does, has others elsewhere.
  */
 export function processesIn(number: number): Generator<ProcessIdentity> {
-  return processesWhere((pid) => membersOf(pid)[0]?.number === number);
+  return processesWhere((pid) => {
+    const [member, ...others] = membersOf(pid);
+    return member?.number === number && others.length === 0;
+  });
 }
 
 /** For each process but our own and each namespace it is in a thread that is there, one by one as {@link processesWhere}. */
@@ -35,7 +38,7 @@ export function* allMembers(): Generator<NetnsMember> {
   for (const { pid } of processesWhere(() => true)) yield* membersOf(pid);
 }
 
-/** A thread of this process for each namespace that one of its threads is in, the oldest threads first. */
+/** A thread of this process for each namespace that one of its threads is in. */
 function membersOf(pid: number): NetnsMember[] {
   const members = new Map<number, NetnsMember>();
   for (const thread of threadsOf(pid)) {

@@ -178,23 +178,26 @@ describe("a pod whose first process is gone", () => {
     }
   });
 
-  it("leaves a process alone that only looks in with a thread", async () => {
-    const pod = await startPod(host, "web", ["sleep", "3600"]);
-    const source = join(import.meta.dirname, "../support/thread-in-netns.c");
-    await using program = await buildCProgram(source, [], ["-pthread"]);
-    const visitor = spawn(program.path, [`/proc/${pod.record.process.pid}/ns/net`], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    try {
-      await printed(visitor, "there");
-      expect(await host.pod("rm", "web")).toMatchObject({ code: 0, stdout: "", stderr: "" });
-      expect(isRunning(pod.record.process)).toBe(false);
-      expect([await host.givenAddresses(), await host.attachedDevices()]).toEqual([[], []]);
-      expect(visitor.exitCode ?? visitor.signalCode).toBeNull();
-    } finally {
-      visitor.kill("SIGKILL");
-    }
-  });
+  it.each(["first", "second"])(
+    "leaves a process alone that only looks in with its %s thread",
+    async (thread) => {
+      const pod = await startPod(host, "web", ["sleep", "3600"]);
+      const source = join(import.meta.dirname, "../support/thread-in-netns.c");
+      await using program = await buildCProgram(source, [], ["-pthread"]);
+      const visitor = spawn(program.path, [`/proc/${pod.record.process.pid}/ns/net`, thread], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      try {
+        await printed(visitor, "there");
+        expect(await host.pod("rm", "web")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+        expect(isRunning(pod.record.process)).toBe(false);
+        expect([await host.givenAddresses(), await host.attachedDevices()]).toEqual([[], []]);
+        expect(visitor.exitCode ?? visitor.signalCode).toBeNull();
+      } finally {
+        visitor.kill("SIGKILL");
+      }
+    },
+  );
 
   it("is not removed from inside", async () => {
     const pod = await startPod(host, "web", ["sleep", "3600"]);

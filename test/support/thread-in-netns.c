@@ -1,11 +1,22 @@
-/* Sends a second thread into the network namespace of a path, says so, and waits; the first one
- * stays at home. */
+/*
+ * A process of two threads, one of which goes into the network namespace of a path, says so, and
+ * waits: "first" or "second". The other one stays at home.
+ */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+static void *stay(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return NULL;
+}
 
 static void *enter(void *path)
 {
@@ -17,16 +28,17 @@ static void *enter(void *path)
 	close(netns);
 	puts("there");
 	fflush(stdout);
-	for (;;)
-		pause();
-	return NULL;
+	return stay(NULL);
 }
 
 int main(int argc, char **argv)
 {
-	pthread_t visitor;
-	if (argc != 2 || pthread_create(&visitor, NULL, enter, argv[1]) != 0)
+	if (argc != 3)
 		return 1;
-	pthread_join(visitor, NULL);
+	int is_first = strcmp(argv[2], "first") == 0;
+	pthread_t second;
+	if (pthread_create(&second, NULL, is_first ? stay : enter, argv[1]) != 0)
+		return 1;
+	(is_first ? enter : stay)(argv[1]);
 	return 0;
 }

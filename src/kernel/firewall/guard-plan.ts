@@ -152,7 +152,7 @@ function prerouting(
     rules: [
       ...(isInKernel ? [`iifname ${quote(deviceName)} goto decapsulated`] : []),
       drop(`${toDevice} ip saddr != @direct_subnets ip saddr != @direct_nodes`, "guardDropUnencapsulated"),
-      ...(isDirectRouting
+      ...(isDirectRouting || !rules.isSourceChecked
         ? []
         : [drop(`${toPods} ${inOverlay("ip saddr", rules)}`, "guardDropUnencapsulated")]),
     ],

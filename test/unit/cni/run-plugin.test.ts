@@ -259,6 +259,14 @@ describe("DEL", () => {
     expect(await dataFiles()).toEqual([]);
   });
 
+  it("detaches what is told of as it was before a namespace was noted", async () => {
+    await mkdir(join(directory, "data"));
+    await writeFile(join(directory, "data", "net:c1:eth0"), '{"type":"bridge","bridge":"old0"}');
+    expect(await run("DEL")).toEqual(SUCCESS);
+    expect(await calls()).toEqual([expect.stringContaining('"bridge":"old0"')]);
+    expect(await dataFiles()).toEqual([]);
+  });
+
   it("keeps what it knows until the delegate's DEL succeeds", async () => {
     await run("ADD");
     await delegate(`echo '{"code":5,"msg":"busy"}'; exit 1`);

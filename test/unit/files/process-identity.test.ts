@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import {
-  firstThreadFirst,
   identifyProcess,
   isRunning,
   parseProcessStat,
@@ -39,10 +38,6 @@ describe("signalProcess", () => {
     expect(isRunning(earlier)).toBe(false);
     expect(signalProcess(earlier, "SIGKILL")).toBe(false); // it would end this test
   });
-});
-
-it("has a process's first thread before others, also where they have lower numbers or fewer digits", () => {
-  expect(firstThreadFirst(["10000", "9", "9998", "9999"], 9999)).toEqual([9999, 9, 9998, 10000]);
 });
 
 it("has the newest processes first, whatever else is in the directory", () => {

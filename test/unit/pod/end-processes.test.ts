@@ -52,6 +52,19 @@ describe("endProcesses", () => {
     expect(isRunning(late)).toBe(false);
   });
 
+  it("looks on after one that was found, however quickly it ended", async () => {
+    const ones = await Promise.all([1, 2, 3, 4].map(() => start(PATIENT)));
+    let looks = 0;
+    function* look(): Generator<ProcessIdentity> {
+      const one = ones[looks++];
+      if (one === undefined) return;
+      yield one;
+      while (isRunning(one)); // a moment: it has its signal, and the look is not at its end before it is gone
+    }
+    await endProcesses(look, LONG);
+    expect(looks).toBe(ones.length + 3);
+  });
+
   it("gives up in the end on those that start others for ever", async () => {
     const startAnother = (): ProcessIdentity[] => {
       const child = spawn("sleep", ["60"], { stdio: "ignore" });

@@ -9,6 +9,7 @@ import { endpointsOf } from "../state/plugin-state.ts";
 import { containerDevice, formatAlias, hostDevice, parseAlias } from "./device-names.ts";
 import type { HostView } from "./host-view.ts";
 import { bridgeAlias, isBridgeOf, isHostEndOf } from "./ownership.ts";
+import { refuseOccupied } from "./place.ts";
 
 /** How devices come to be as they should: made, silenced, and only then set up. */
 export interface LinkPlan {
@@ -24,19 +25,22 @@ export interface LinkPlan {
 
 /**
  * Makes the bridge as it should be and puts the host's ends of containers onto it; does nothing when all is so.
- * @throws {OverlayError} `ERR_REQUEST_REFUSED` when a device of somebody else has the bridge's name
+ * @throws {OverlayError} `ERR_REQUEST_REFUSED` when a device of somebody else has the bridge's name, or the lease before the
+ *   bridge has it, as a CNI bridge may that was made while the plugin did not run
  */
 export function planNetwork(state: PluginState, network: Network, host: HostView): LinkPlan {
   const bridge = host.links.get(network.bridgeName);
   if (bridge !== undefined && !isBridgeOf(state, network, bridge)) throw nameTaken(network);
   const hostEnds = endpointsOf(state, network.id).flatMap(({ id }) => hostEndOf(state, id, host) ?? []);
   const present = [...(bridge === undefined ? [] : [bridge]), ...hostEnds];
+  const addressing = planBridgeAddress(network, bridge, host);
+  if (addressing.length > 0) refuseOccupied(state, network, host);
   return {
     ...(bridge === undefined ? planNewBridge(state, network) : NOTHING_MADE),
     loud: present.filter((link) => isLoud(link, host)).map(({ name }) => name),
     settle: [
       ...planBridge(network, bridgeAlias(state, network), bridge),
-      ...planBridgeAddress(network, bridge, host),
+      ...addressing,
       ...hostEnds.flatMap((device) => planPort(network, device, host)),
     ],
   };

@@ -71,7 +71,8 @@ function occupiers({ bridgeName, lease }: WantedPlace, { addresses }: HostView):
   return findOccupiers(lease.subnet, bridgeName, addresses);
 }
 
-function refuseOccupied(state: PluginState, network: WantedPlace, host: HostView): void {
+/** @throws {OverlayError} `ERR_REQUEST_REFUSED` when another device has the lease's addresses */
+export function refuseOccupied(state: PluginState, network: WantedPlace, host: HostView): void {
   const [other] = occupiers(network, host);
   if (other === undefined) return;
   const place = describeOccupier(other, network.lease.subnet);

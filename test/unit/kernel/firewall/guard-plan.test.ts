@@ -94,6 +94,14 @@ describe("planGuard", () => {
     });
   });
 
+  it("drops nothing in clear from the overlay's addresses where peers may send so, or sources are not checked", () => {
+    const lengthOf = (fields: Partial<GuardRules>): number | undefined => rulesOf(fields).prerouting?.length;
+    const tunnel = { port: 8285, deviceName: "flannel0", isInKernel: false, isDirectRouting: false };
+    const direct = { ...tunnel, isDirectRouting: true };
+    expect(lengthOf({ tunnel })).toBe(2);
+    expect([lengthOf({ tunnel: direct }), lengthOf({ tunnel, isSourceChecked: false })]).toEqual([1, 1]);
+  });
+
   it("lets sources from elsewhere in where they are not checked, but none of its own subnet", () => {
     expect(rulesOf({ isSourceChecked: false }).decapsulated?.[0]).toBe(
       "ip saddr != 10.244.1.0/24 ip daddr 10.244.1.0/24 accept",

@@ -41,6 +41,18 @@ describe("planNetwork", () => {
     expect(shown(planNetwork(STATE, NETWORK, fallen))).toEqual({ ...plan, settle: back });
   });
 
+  it("gives no bridge the lease's gateway beside another device on the lease, and disturbs none that has it", () => {
+    const cni0 = linkOf("cni0", { kind: "bridge", index: 9 });
+    const beside = [addressAt("cni0", 9, "10.244.7.1/24")];
+    const unaddressed = hostWith([linkOf(BRIDGE, BRIDGE_LINK), cni0], beside);
+    for (const host of [hostWith([cni0], beside), unaddressed])
+      expect(sentenceOf(() => planNetwork(STATE, NETWORK, host))).toContain(
+        "device cni0 has 10.244.7.1 of this host's lease 10.244.7.0/24",
+      );
+    const late = { ...WHOLE, addresses: [...WHOLE.addresses, ...beside] };
+    expect(planNetwork(STATE, NETWORK, late)).toEqual(NOTHING);
+  });
+
   it("changes nothing where all is as it should be, and only what is not", () => {
     expect(planNetwork(STATE, NETWORK, WHOLE)).toEqual(NOTHING);
     const worn = hostWith(

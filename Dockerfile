@@ -1,6 +1,6 @@
 # twill's agent, and what pods on its host need. Builds with the legacy builder too.
 #
-#   docker build -t twill .
+#   docker build -t twill .       # --build-arg BASE="$TWILL_BASE" with a base of one's own
 #   docker run -d --name twill --network host --cap-add NET_ADMIN --device /dev/net/tun \
 #     -v /var/lib/twill:/var/lib/twill -v /run/flannel:/run/flannel -v /run/twill:/run/twill \
 #     twill agent --etcd-endpoints=http://192.0.2.254:2379
@@ -9,6 +9,9 @@
 ARG BASE=node:24-bookworm-slim
 
 FROM ${BASE} AS build
+# The legacy builder leaves this stage without a name; by its label `docker image prune` finds it.
+LABEL org.opencontainers.image.title="twill"
+ARG DEBIAN_FRONTEND=noninteractive
 RUN apt-get update \
 	&& apt-get install -y --no-install-recommends gcc libc6-dev linux-libc-dev containernetworking-plugins \
 	&& rm -rf /var/lib/apt/lists/* /var/cache/apt/*
@@ -29,6 +32,7 @@ RUN mkdir -p /cni/lib /cni/doc \
 	&& cp -a /usr/share/doc/containernetworking-plugins/copyright /cni/doc/
 
 FROM ${BASE}
+ARG DEBIAN_FRONTEND=noninteractive
 RUN apt-get update \
 	&& apt-get install -y --no-install-recommends iproute2 iptables nftables ethtool iputils-ping iperf3 \
 	&& rm -rf /var/lib/apt/lists/* /var/cache/apt/*

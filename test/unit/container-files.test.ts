@@ -20,6 +20,14 @@ describe("Dockerfile", () => {
     expect(dockerfile).toContain(`org.opencontainers.image.licenses="${manifest.license}"`);
   });
 
+  it("labels each stage so that the page's command finds what builds leave without a name", () => {
+    const [, name = "", value = ""] =
+      /docker image prune .*--filter label=(\S+)=(\S+)/.exec(read("docs/compose.md")) ?? [];
+    const stages = dockerfile.split(/^FROM .*$/m).slice(1);
+    expect(stages.filter((stage) => stage.includes(`\nLABEL ${name}="${value}"`))).toHaveLength(2);
+    expect(stages).toHaveLength(2);
+  });
+
   it("starts from the base that .env names, and copies only what .dockerignore lets through", () => {
     expect(dockerfile).toContain(`\nARG BASE=${settings.get("TWILL_BASE") ?? ""}\n`);
     const allowed = read(".dockerignore")

@@ -62,7 +62,7 @@ export async function podsAnswer(lab: ComposeLab, addresses: readonly string[]):
 export async function expectTraffic(lab: ComposeLab, addresses: readonly string[]): Promise<void> {
   await onEachHost(async (host, index) => {
     const [next = "", ...others] = [...addresses.slice(index + 1), ...addresses.slice(0, index)];
-    const sent = await lab.exec(host, [...IN_POD, "node", "-e", SEND.replace("ADDRESS", next)]);
+    const sent = await lab.exec(host, [...IN_POD, "node", "-e", SEND, next]);
     expect(sent).toMatch(SENT_INTACT);
     for (const other of [next, ...others]) {
       const pings = await lab.exec(host, [...IN_POD, "ping", "-c", `${PINGS}`, "-i", "0.05", other]);

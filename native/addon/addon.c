@@ -154,6 +154,16 @@ static napi_value harden_process_js(napi_env env, napi_callback_info info)
 	return args_number(env, process_harden());
 }
 
+static napi_value end_process_js(napi_env env, napi_callback_info info)
+{
+	struct args args = args_of(env, info);
+	int32_t status;
+
+	if (!args_get_int(&args, 0, &status))
+		return args_number(env, -EINVAL);
+	process_end(status);
+}
+
 #define FUNCTION(name, implementation)                                              \
 	{                                                                           \
 		name, NULL, implementation, NULL, NULL, NULL, napi_enumerable, NULL \
@@ -182,6 +192,7 @@ NAPI_MODULE_INIT()
 	    FUNCTION("lockFile", lock_file_js),
 	    FUNCTION("sendUnixDatagram", send_unix_datagram_js),
 	    FUNCTION("hardenProcess", harden_process_js),
+	    FUNCTION("endProcess", end_process_js),
 	};
 
 	if (fd_watch_check_libuv() < 0) {

@@ -47,3 +47,8 @@ int process_harden(void)
 		return -errno;
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
 }
+
+void process_end(int status)
+{
+	_exit(status);
+}

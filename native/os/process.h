@@ -24,4 +24,10 @@ int process_send_unix_datagram(const char *path, const void *data, size_t size);
  */
 int process_harden(void);
 
+/*
+ * End the process with `status` and wait for nothing: neither for threads, as exit(3) does
+ * under Node.js, nor for handlers. Does not return.
+ */
+__attribute__((noreturn)) void process_end(int status);
+
 #endif

@@ -61,6 +61,8 @@ export interface NativeAddon {
   lockFile(fd: number): number;
   sendUnixDatagram(path: string, text: string): number;
   hardenProcess(): number;
+  /** Does not return, unless `status` is no 32-bit number. */
+  endProcess(status: number): number;
 }
 
 /** What `tunOpen` has opened, as native/os/tun.h says. */

@@ -14,9 +14,10 @@ import { describeOptions } from "./options/check-options.ts";
 import { createFirewallKeepers } from "./overlay/firewall-keepers.ts";
 import { closeAll } from "../process/close-all.ts";
 import type { Closable } from "../process/close-all.ts";
+import { endProcess } from "./process/end-process.ts";
 import { hardenProcess } from "./process/harden-process.ts";
 import { createLogger } from "../process/logger.ts";
-import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "../process/stop-signals.ts";
+import { abortOnStopSignals, exitOnFaults } from "../process/stop-signals.ts";
 import { Supervisor } from "./process/supervisor.ts";
 import { systemClock } from "./process/system-clock.ts";
 import { systemdNotifier } from "./process/systemd.ts";
@@ -34,14 +35,18 @@ export async function agentProcess(config: AgentConfig, version: string): Promis
   const supervisor = new Supervisor(systemdNotifier(config.notifySocket), log);
   exitOnFaults(log);
   const signal = abortOnStopSignals(log, () => supervisor.onStop());
+  const status = await runToTheEnd(config, version, { log, supervisor, signal });
+  endProcess(status, log);
+  return status;
+}
+
+async function runToTheEnd(config: AgentConfig, version: string, parts: ProcessParts): Promise<number> {
   try {
-    await runAgent(config, version, { log, supervisor, signal });
+    await runAgent(config, version, parts);
   } catch (err) {
-    if (!signal.aborted) return reportEnd(err, log);
-  } finally {
-    armStopDeadline(log); // nothing is left that keeps the process alive, or this says so
+    if (!parts.signal.aborted) return reportEnd(err, parts.log);
   }
-  log.info("Stopped");
+  parts.log.info("Stopped");
   return EXIT_OK;
 }
 

@@ -32,13 +32,28 @@ export function loadAgentConfig(
   environment: Environment = process.env,
 ): AgentConfig {
   const options: Record<string, unknown> = {};
-  for (const [key, definition] of Object.entries(AGENT_OPTIONS) as [AgentOptionKey, Definition][]) {
-    const source = findSource(definition, flags, environment);
-    options[key] = source === null ? definition.fallback : parseOption(definition, source);
-  }
+  for (const [key, definition] of Object.entries(AGENT_OPTIONS) as [AgentOptionKey, Definition][])
+    options[key] = readOption(definition, flags, environment);
   const checked = checkOptions(options as AgentOptions);
   const unknownVariables = findUnknownVariables(environment);
   return { options: checked, unknownVariables, ...readServiceManager(environment) };
+}
+
+/** Options of the agent that say where its files are, by name in {@link AGENT_OPTIONS}. */
+export type AgentPathKey = "subnetFile" | "runDir" | "stateDir";
+
+/**
+ * Where the agent of this host has its files, for commands that look for them: as the agent reads it, `flag` (what
+ * the command line has), then the variable, then the default.
+ * @throws {OverlayError} `ERR_OPTION_INVALID`
+ */
+export function readAgentPath(
+  key: AgentPathKey,
+  flag: string | undefined,
+  environment: Environment = process.env,
+): string {
+  const definition = AGENT_OPTIONS[key];
+  return readOption(definition, new Map(flag === undefined ? [] : [[definition.name, [flag]]]), environment);
 }
 
 type Definition = OptionDefinition<unknown>;
@@ -62,7 +77,16 @@ function findSource(
   return text === undefined || text === "" ? null : { label: definition.variable, texts: [text] };
 }
 
-function parseOption(definition: Definition, source: Source): unknown {
+function readOption<T>(
+  definition: OptionDefinition<T>,
+  flags: ReadonlyMap<string, readonly string[]>,
+  environment: Environment,
+): T {
+  const source = findSource(definition, flags, environment);
+  return source === null ? definition.fallback : parseOption(definition, source);
+}
+
+function parseOption<T>(definition: OptionDefinition<T>, source: Source): T {
   const value = definition.parse(source.texts);
   if (value !== undefined) return value;
   const shown = definition.isSecret ? "the value" : source.texts.map(showUntrusted).join(" ");

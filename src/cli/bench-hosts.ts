@@ -1,6 +1,6 @@
 /** `twill bench hosts`: thin door to src/bench/hosts. */
 import { Command, InvalidArgumentError } from "commander";
-import { AGENT_OPTIONS } from "../agent/options/agent-options.ts";
+import { readAgentPath } from "../agent/config.ts";
 import { agentSocketPath } from "../agent/options/agent-socket.ts";
 import type { AgentStatus } from "../agent/status.ts";
 import { formatHosts, formatRun } from "../bench/hosts/format-hosts.ts";
@@ -8,6 +8,7 @@ import { peersOf, runHostsBench } from "../bench/hosts/hosts-bench.ts";
 import { requirePodName } from "../pod/pod-name.ts";
 import { DEFAULT_PODS_DIRECTORY, PodStore } from "../pod/pod-store.ts";
 import { commandInPod, requireRunningPod } from "../pod/pods.ts";
+import { agentPathOption } from "./agent-path-option.ts";
 import { askAgent } from "./ask-agent.ts";
 import { interruptible } from "./interruptible.ts";
 
@@ -15,7 +16,7 @@ interface HostsOptions {
   readonly pod?: string;
   readonly repeats: number;
   readonly seconds: number;
-  readonly runDir: string;
+  readonly runDir?: string;
   readonly podsDir: string;
 }
 
@@ -31,7 +32,7 @@ export function benchHostsCommand(out: NodeJS.WritableStream): Command {
     .option("--pod <name>", "send into the overlay from this pod (from the host itself)")
     .option("--repeats <n>", "times each peer is measured", parseCount, DEFAULT_REPEATS)
     .option("--seconds <n>", "length of each run of TCP", parseCount, DEFAULT_SECONDS)
-    .option("--run-dir <path>", "run directory of the agent", AGENT_OPTIONS.runDir.fallback)
+    .addOption(agentPathOption("runDir"))
     .option("--pods-dir <path>", "directory of all pods", DEFAULT_PODS_DIRECTORY)
     .action(async (options: HostsOptions) => {
       await interruptible((signal) => measure(options, out, signal), out, "nothing was measured");
@@ -43,7 +44,8 @@ async function measure(
   out: NodeJS.WritableStream,
   signal: AbortSignal,
 ): Promise<void> {
-  const status = JSON.parse(await askAgent(agentSocketPath(options.runDir), "/status")) as AgentStatus;
+  const socketPath = agentSocketPath(readAgentPath("runDir", options.runDir));
+  const status = JSON.parse(await askAgent(socketPath, "/status")) as AgentStatus;
   const pod =
     options.pod === undefined
       ? null

@@ -1,13 +1,14 @@
 /** `twill docker-network`: a Docker network on this host's lease, without a plugin and without restarting Docker. */
 import { Command } from "commander";
+import { readAgentPath } from "../agent/config.ts";
 import { createDockerCommand } from "../docker/network/docker-command.ts";
 import { ensureDockerNetwork } from "../docker/network/ensure-docker-network.ts";
 import { DEFAULT_BRIDGE } from "../docker/network/wanted-network.ts";
-import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
 import { createIpCommand } from "../kernel/ip-command.ts";
+import { agentPathOption } from "./agent-path-option.ts";
 
 interface CreateOptions {
-  readonly subnetFile: string;
+  readonly subnetFile?: string;
   readonly bridge?: string;
   readonly publishedOnly?: true;
   readonly overlayDevice?: readonly string[];
@@ -23,7 +24,7 @@ export function dockerNetworkCommand(out: NodeJS.WritableStream): Command {
   const create = new Command("create")
     .description("make a bridge network on the leased subnet, if it is not there yet")
     .argument("<name>", "name of the network")
-    .option("--subnet-file <path>", "the agent's subnet file", DEFAULT_SUBNET_FILE)
+    .addOption(agentPathOption("subnetFile"))
     .option("--bridge <name>", `name of the bridge, 15 characters at most (default: "${DEFAULT_BRIDGE}")`)
     .option("--published-only", "Docker 28.2 or newer: let other hosts reach published ports only")
     .option(
@@ -44,7 +45,7 @@ async function createDockerNetwork(
 ): Promise<void> {
   const request = {
     name,
-    subnetFile: options.subnetFile,
+    subnetFile: readAgentPath("subnetFile", options.subnetFile),
     bridge: options.bridge ?? null,
     isPublishedOnly: options.publishedOnly === true,
     overlayDevices: options.overlayDevice ?? [],

@@ -1,5 +1,7 @@
 /** `twill docker-opts`: flannel's mk-docker-opts.sh, with its options, its output and its exit statuses. */
 import { Command } from "commander";
+import { readAgentPath } from "../agent/config.ts";
+import { AGENT_OPTIONS } from "../agent/options/agent-options.ts";
 import { checkDockerBridge } from "../docker/opts/check-docker-bridge.ts";
 import {
   DEFAULT_COMBINED_NAME,
@@ -12,7 +14,6 @@ import {
   readHostRoutes,
   readIfFile,
 } from "../docker/opts/make-docker-opts.ts";
-import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
 import { createIpCommand } from "../kernel/ip-command.ts";
 
 /** The script's status for everything that is wrong, also with its arguments and for `-h`. */
@@ -26,10 +27,11 @@ it; with --check, a mismatch.`;
 
 /** The `docker-opts` command; it reads `args` itself, as getopts does. `out` takes what `--check` prints. */
 export function dockerOptsCommand(out: NodeJS.WritableStream, args: readonly string[]): Command {
+  const { fallback, variable } = AGENT_OPTIONS.subnetFile;
   const command = new Command("docker-opts")
     .usage("[-f FILE] [-d FILE] [-i] [-c] [-m] [-k NAME] [--require-lease] [--check]")
     .helpOption("--help", "print help, with status 0")
-    .option("-f <file>", `subnet file, left out when it is not there (${DEFAULT_SUBNET_FILE})`)
+    .option("-f <file>", `subnet file, left out when it is not there (${fallback}, ${variable ?? "none"})`)
     .option("-d <file>", `file to write (${DEFAULT_DOCKER_OPTS_FILE})`)
     .option("-i", "a variable for each option: DOCKER_OPT_BIP, DOCKER_OPT_IPMASQ, DOCKER_OPT_MTU")
     .option("-c", "one variable with all of them")
@@ -47,7 +49,7 @@ async function dockerOpts(
   args: readonly string[],
 ): Promise<void> {
   const tell = (line: string): void => command.configureOutput().writeErr?.(`twill: ${line}\n`);
-  const request = readDockerOptsRequest(args);
+  const request = readDockerOptsRequest(args, readAgentPath("subnetFile", undefined));
   if ("problem" in request) {
     if (request.problem !== null) tell(request.problem);
     command.outputHelp({ error: true });

@@ -1,10 +1,11 @@
 /** `twill docker-plugin`: Docker's network and IPAM driver for the subnet that this host has leased. */
 import { Command, Option } from "commander";
+import { readAgentPath } from "../agent/config.ts";
 import { forgetNetwork } from "../docker/plugin/forget-network.ts";
 import { pluginProcess } from "../docker/plugin/plugin-process.ts";
-import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
 import { LOG_LEVELS } from "../process/logger.ts";
 import type { LogLevel } from "../process/logger.ts";
+import { agentPathOption } from "./agent-path-option.ts";
 import { VERSION } from "./version.ts";
 
 const NOTES = `
@@ -19,7 +20,7 @@ pass the socket as descriptor 3. See docs/docker-plugin.md.`;
 interface Flags {
   readonly socket: string;
   readonly stateDir: string;
-  readonly subnetFile: string;
+  readonly subnetFile?: string;
   readonly dockerSocket: string;
   readonly logLevel: LogLevel;
   readonly forget?: string;
@@ -34,7 +35,7 @@ export function dockerPluginCommand(out: NodeJS.WritableStream): Command {
       "/run/docker/plugins/twill.sock",
     )
     .option("--state-dir <path>", "where networks, endpoints and addresses are kept", "/var/lib/twill-docker")
-    .option("--subnet-file <path>", "what the agent wrote about this host's subnet", DEFAULT_SUBNET_FILE)
+    .addOption(agentPathOption("subnetFile"))
     .option(
       "--docker-socket <path>",
       'API socket of the engine, asked which containers and networks are gone; "" asks nobody',
@@ -50,7 +51,8 @@ export function dockerPluginCommand(out: NodeJS.WritableStream): Command {
       "free the lease of a network that Docker no longer knows, by its id, and end",
     )
     .addHelpText("after", NOTES)
-    .action(async ({ forget, ...flags }: Flags) => {
+    .action(async ({ forget, ...given }: Flags) => {
+      const flags = { ...given, subnetFile: readAgentPath("subnetFile", given.subnetFile) };
       const dockerSocket = flags.dockerSocket === "" ? null : flags.dockerSocket;
       if (forget !== undefined) {
         const id = await forgetNetwork({ ...flags, start: forget, dockerSocket });

@@ -1,7 +1,7 @@
 /** `twill pod`: thin doors to src/pod. */
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
-import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
+import { readAgentPath } from "../agent/config.ts";
 import { loadCniConfig, ownCniConfig } from "../pod/cni-config.ts";
 import { formatPods, seePods } from "../pod/list-pods.ts";
 import { requirePodName } from "../pod/pod-name.ts";
@@ -9,7 +9,9 @@ import { DEFAULT_PODS_DIRECTORY, PodStore } from "../pod/pod-store.ts";
 import { commandInPod, endPod, requireRunningPod } from "../pod/pods.ts";
 import { runPod } from "../pod/run-pod.ts";
 import { waitForLease } from "../pod/wait-for-lease.ts";
+import { agentPathOption } from "./agent-path-option.ts";
 import { commandAfterDashes } from "./command-after-dashes.ts";
+import { leaseDoubt } from "./lease-doubt.ts";
 import { runInForeground } from "./run-in-foreground.ts";
 
 interface StoreOptions {
@@ -25,7 +27,8 @@ interface RemoveOptions extends PluginOptions {
 }
 
 interface RunOptions extends RemoveOptions {
-  readonly subnetFile: string;
+  readonly subnetFile?: string;
+  readonly runDir?: string;
   readonly wait: number;
 }
 
@@ -62,21 +65,23 @@ function runCommand(out: NodeJS.WritableStream): Command {
     .argument("<name>", "name of the pod, as web")
     .argument("[command...]", "command and its arguments, after --")
     .option("--wait <seconds>", "how long to wait for this host's lease", parseSeconds, DEFAULT_WAIT_SECONDS)
-    .option("--subnet-file <path>", "the agent's subnet file", DEFAULT_SUBNET_FILE)
+    .addOption(agentPathOption("subnetFile"))
+    .addOption(agentPathOption("runDir"))
     .option("--cni-config <path>", "configuration of another CNI plugin than twill-cni")
     .passThroughOptions()
-    .action(async (name: string, argv: string[], options: RunOptions) => {
+    .action(async (name: string, argv: string[], options: RunOptions, command: Command) => {
+      const subnetFile = readAgentPath("subnetFile", options.subnetFile);
       const plan = {
         name: requirePodName(name),
         command: argv.length === 0 ? WEB_SERVER : commandAfterDashes(argv, POD_EXEC),
         searchPath: process.env.PATH ?? "",
         cniConfig:
-          options.cniConfig === undefined
-            ? ownCniConfig(options.subnetFile)
-            : await loadCniConfig(options.cniConfig),
+          options.cniConfig === undefined ? ownCniConfig(subnetFile) : await loadCniConfig(options.cniConfig),
         pluginPath: options.cniPath,
       };
-      await waitForLease(options.subnetFile, options.wait * 1000);
+      const { subnet } = await waitForLease(subnetFile, options.wait * 1000);
+      const doubt = await leaseDoubt(subnet, subnetFile, readAgentPath("runDir", options.runDir));
+      if (doubt !== null) command.configureOutput().writeErr?.(`twill: warning: ${doubt}\n`);
       out.write(`${await runPod(plan, new PodStore(options.podsDir))}\n`);
     });
 }

@@ -111,6 +111,8 @@ describe("twill lab", () => {
         code: 7,
       });
       // The file system is the machine's: what removes an agent's files must find the lab's, not the machine's own.
+      const asked = await runCommand([TWILL, "lab", "exec", ...named, "h1", "--", TWILL, "status"]);
+      expect(asked.stdout).toMatch(/^ready +yes$/m);
       const cleanup = ["--", TWILL, "cleanup", "--dry-run"];
       const refused = await runCommand([TWILL, "lab", "exec", ...named, "h1", ...cleanup]);
       expect(refused.code).not.toBe(0);

@@ -249,7 +249,8 @@ describe("twill pod in a container, without CAP_SYS_PTRACE", () => {
 
   /** Makes a pod in the container; resolves with its namespace when so many are in it. */
   async function startInContainer(script: string, count: number): Promise<string> {
-    const files = ["--cni-config", host.configFile, "--subnet-file", host.host.files.subnetFile];
+    const { subnetFile, runDirectory } = host.host.files;
+    const files = ["--cni-config", host.configFile, "--subnet-file", subnetFile, "--run-dir", runDirectory];
     const run = await twill(
       "run",
       ...files,

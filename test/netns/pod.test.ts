@@ -216,6 +216,18 @@ describe("twill pod", () => {
   });
 });
 
+describe("twill pod run on a host whose agent is another", () => {
+  it("warns that the subnet may be another host's, and goes on", async () => {
+    const { code, stderr } = await one.run("web", SLEEP, ["--run-dir", two.host.files.runDirectory]);
+    const [own, other] = [await one.host.subnetFile(), await two.host.subnetFile()];
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: `twill: warning: ${one.host.files.subnetFile} says that this host leases ${own.subnet.toString()}, its agent leases ${other.subnet.toString()}; --subnet-file names the file that this agent writes\n`,
+    });
+    await removeAll(one, "web");
+  });
+});
+
 describe("twill pod run that cannot", () => {
   it("says that there is no lease yet", async () => {
     const path = join(folder, "no-subnet.env");
@@ -279,6 +291,8 @@ describe("twill pod run that cannot", () => {
       join(folder, "h1", "cni.json"),
       "--subnet-file",
       one.host.files.subnetFile,
+      "--run-dir",
+      one.host.files.runDirectory,
     ];
     const directory = ["--pods-dir", join(folder, "unable")];
     const twill = join(import.meta.dirname, "../../bin/twill");

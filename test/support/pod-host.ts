@@ -52,9 +52,19 @@ export class PodHost {
     command: readonly string[] = [],
     flags: readonly string[] = [],
   ): Promise<CommandResult> {
-    const files = ["--cni-config", this.configFile, "--subnet-file", this.host.files.subnetFile];
+    const { subnetFile, runDirectory } = this.host.files;
+    const agent = ["--subnet-file", subnetFile, "--run-dir", runDirectory];
     const dashes = command.length === 0 ? [] : ["--"];
-    return await this.pod("run", ...files, ...flags, name, ...dashes, ...command);
+    return await this.pod(
+      "run",
+      "--cni-config",
+      this.configFile,
+      ...agent,
+      ...flags,
+      name,
+      ...dashes,
+      ...command,
+    );
   }
 
   async exec(name: string, command: readonly string[]): Promise<CommandResult> {

@@ -51,8 +51,12 @@ export const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /**
  * Reads the arguments: letters may stand together (`-ic`) and a value in the same word (`-kNAME`). A word that is no
  * option is refused; the script stops reading there and would overlook the options behind it.
+ * @param subnetFile what is read without `-f`
  */
-export function readDockerOptsRequest(args: readonly string[]): DockerOptsRequest | UsageWanted {
+export function readDockerOptsRequest(
+  args: readonly string[],
+  subnetFile = DEFAULT_SUBNET_FILE,
+): DockerOptsRequest | UsageWanted {
   let found: Partial<DockerOptsRequest> = {};
   const rest = [...args];
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
@@ -69,7 +73,7 @@ export function readDockerOptsRequest(args: readonly string[]): DockerOptsReques
   }
   const isEither = hasIndividual || hasCombined;
   return {
-    subnetFile: DEFAULT_SUBNET_FILE,
+    subnetFile,
     outputFile: DEFAULT_DOCKER_OPTS_FILE,
     hasIpMasq: true,
     requiresLease: false,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { loadAgentConfig } from "../../../src/agent/config.ts";
+import { loadAgentConfig, readAgentPath } from "../../../src/agent/config.ts";
 import type { AgentConfig, Environment } from "../../../src/agent/config.ts";
 import { AGENT_OPTION_LIST } from "../../../src/agent/options/agent-options.ts";
 import { describeOptions } from "../../../src/agent/options/check-options.ts";
@@ -270,5 +270,25 @@ describe("describeOptions", () => {
       "etcd-username": "u",
       "iface-regex": ["eth."],
     });
+  });
+});
+
+describe("readAgentPath", () => {
+  it("takes the flag before the variable, and the variable before the default", () => {
+    const environment = { FLANNELD_SUBNET_FILE: "/srv/subnet.env", TWILL_RUN_DIR: "/srv/run" };
+    expect(readAgentPath("subnetFile", "/given", environment)).toBe("/given");
+    expect(readAgentPath("subnetFile", undefined, environment)).toBe("/srv/subnet.env");
+    expect(readAgentPath("runDir", undefined, environment)).toBe("/srv/run");
+    expect(readAgentPath("stateDir", undefined, environment)).toBe("/var/lib/twill");
+  });
+
+  it("takes an empty variable for none, and asks nothing of the agent's other variables", () => {
+    expect(readAgentPath("runDir", undefined, { TWILL_RUN_DIR: "", TWILL_QUEUES: "many" })).toBe(
+      "/run/twill",
+    );
+  });
+
+  it("refuses an empty flag", () => {
+    expect(() => readAgentPath("runDir", "", {})).toThrow('Cannot use --run-dir: "" is not a path');
   });
 });

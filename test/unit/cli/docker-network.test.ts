@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { runProgram } from "../../../src/cli/program.ts";
 import { FRESH, VERSION_28 } from "../docker/network/recorded-networks.ts";
 
@@ -88,11 +88,14 @@ describe("twill docker-network create", () => {
       status: 1,
       text: expect.stringContaining("not found in PATH, install docker.io or docker-ce-cli") as string,
     });
+    vi.stubEnv("FLANNELD_SUBNET_FILE", join(directory, "unset")); // a flag wins
     expect(await create("--subnet-file", join(directory, "none"), "app")).toMatchObject({
       status: 1,
       text: expect.stringMatching(
         /^twill: Cannot use this host's subnet: there is no .*none yet; start twill agent/,
       ) as string,
     });
+    expect((await create("app")).text).toContain(`there is no ${join(directory, "unset")} yet`);
+    vi.unstubAllEnvs();
   });
 });

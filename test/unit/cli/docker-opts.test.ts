@@ -42,6 +42,13 @@ describe("twill docker-opts", () => {
     );
   });
 
+  it("reads the subnet file that the agent's variable names", async () => {
+    await writeFile(join(directory, "s"), "FLANNEL_SUBNET=10.1.74.1/24\n");
+    const env = { FLANNELD_SUBNET_FILE: join(directory, "s") };
+    expect(await run(["-i", "-m", "-d", "o"], env)).toMatchObject({ status: 0 });
+    expect(await readFile(join(directory, "o"), "utf8")).toContain('DOCKER_OPT_BIP="--bip=10.1.74.1/24"');
+  });
+
   it.each([[["-h"]], [["-?"]], [["-x"]], [["-f"]], [["more"]]])(
     "shows its usage on standard error for %j",
     async (args) => {

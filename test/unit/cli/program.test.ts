@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AGENT_OPTION_LIST } from "../../../src/agent/options/agent-options.ts";
 import { runProgram } from "../../../src/cli/program.ts";
 import { VERSION } from "../../../src/cli/version.ts";
@@ -169,6 +169,13 @@ describe("twill status", () => {
     expect(err).toBe(
       `twill: Cannot ask the agent: no agent is running behind ${join(runDir, "agent.sock")}; --run-dir names another\n`,
     );
+  });
+
+  it("asks the agent whose run directory the environment names", async () => {
+    vi.stubEnv("TWILL_RUN_DIR", runDir);
+    const { err } = await run("status");
+    vi.unstubAllEnvs();
+    expect(err).toContain(`behind ${join(runDir, "agent.sock")};`);
   });
 
   it("prints the agent's answer as it is with --json", async () => {

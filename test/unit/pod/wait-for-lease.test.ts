@@ -17,7 +17,7 @@ describe("waitForLease", () => {
     const path = join(directory, "subnet.env");
     const waited = waitForLease(path, 10_000);
     await writeFile(path, TEXT);
-    await expect(waited).resolves.toBeUndefined();
+    expect((await waited).subnet.toString()).toBe("10.244.7.0/24");
   });
 
   it("ends with a sentence when it does not, and at once when it cannot be used", async () => {

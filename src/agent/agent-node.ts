@@ -2,6 +2,7 @@
 import type { Ipv4Prefix } from "../net/ipv4.ts";
 import type { IpCommand } from "../kernel/ip-command.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import type { ErrorCode } from "../net/overlay-error.ts";
 import { FailureLog } from "../subnet-lease/failure-log.ts";
 import { LeaseFollower } from "../subnet-lease/follow-leases.ts";
 import type { NetworkConfig } from "../subnet-lease/network-config.ts";
@@ -25,8 +26,13 @@ import type { AgentStatus } from "./status.ts";
 
 /** How often registry contact and lease end are looked at: they change without an event. */
 const LOOK_EVERY_MS = 1000;
-/** With a cached start, wrong credentials do not end the agent: it forwards, and asks again this often. */
-const DENIED_RETRY_MS = 5000;
+/** With a cached start, what a person must mend in etcd does not end the agent: it forwards, and asks again this often. */
+const CACHED_RETRY_MS = 5000;
+const MENDED_IN_ETCD: ReadonlySet<ErrorCode> = new Set([
+  "ERR_REGISTRY_DENIED",
+  "ERR_BACKEND_UNKNOWN",
+  "ERR_CONFIG_INVALID",
+]);
 
 export interface AgentNodeDeps extends Omit<OverlayDeps, "onEvent" | "formerNetwork"> {
   readonly version: string;
@@ -116,7 +122,12 @@ export class AgentNode implements HealthSource {
       log.warn({ reason: decision.reason }, "Cannot use the saved state, will ask etcd first");
     }
     this.#followKernel(seat, group);
-    const config = await this.#readConfig(group.signal);
+    const config =
+      decision.kind === "cached"
+        ? await this.#readUsableConfig(seat, group.signal)
+        : await this.#readConfig(group.signal);
+    const { network, backendType } = config;
+    log.info({ network, backend: backendType }, "Network config read");
     this.#followLeases(seat, group);
     await seat.startWith(config);
   }
@@ -162,26 +173,31 @@ export class AgentNode implements HealthSource {
 
   async #readConfig(signal: AbortSignal): Promise<NetworkConfig> {
     const { registry, plan, clock, log } = this.#deps;
+    return await waitForNetworkConfig({
+      registry,
+      prefix: plan.options.etcdPrefix,
+      clock,
+      log,
+      signal,
+      onWait: (err) => this.#readiness.onConfigWait(err),
+    });
+  }
+
+  /** The first config that works here, for an agent that forwards by another one and need not end over this. */
+  async #readUsableConfig(seat: OverlaySeat, signal: AbortSignal): Promise<NetworkConfig> {
+    const { clock, log } = this.#deps;
     const failures = new FailureLog(clock);
     for (;;) {
       try {
-        const config = await waitForNetworkConfig({
-          registry,
-          prefix: plan.options.etcdPrefix,
-          clock,
-          log,
-          signal,
-          onWait: (err) => this.#readiness.onConfigWait(err),
-        });
-        const { network, backendType } = config;
-        log.info({ network, backend: backendType }, "Network config read");
+        const config = await this.#readConfig(signal);
+        await seat.assertUsable(config);
         return config;
       } catch (err) {
-        const isDenied = err instanceof OverlayError && err.code === "ERR_REGISTRY_DENIED";
-        if (!isDenied || this.#overlay === null) throw err;
+        if (!(err instanceof OverlayError && MENDED_IN_ETCD.has(err.code))) throw err;
+        this.#readiness.onConfigWait(err);
         if (failures.isNews(err.message))
-          log.error({ err }, "Cannot read the network config, forwarding as before");
-        await clock.sleep(DENIED_RETRY_MS, signal);
+          log.error({ err }, "Cannot use the network config, forwarding as before");
+        await clock.sleep(CACHED_RETRY_MS, signal);
       }
     }
   }

@@ -208,6 +208,31 @@ describe("an agent that waits for something", () => {
     await agent.waitReady(10_000);
   });
 
+  it.each([
+    { what: "Network", config: { Network: "10.244.0.0/99" }, word: "10.244.0.0/99" },
+    { what: "backend", config: { Backend: { Type: "wireguard" } }, word: "wireguard" },
+    { what: "backend option", config: { Backend: { Type: "udp", Port: "many" } }, word: "many" },
+  ])("meets a broken $what with peers on disk: forwards as before, says so once, goes on", async (broken) => {
+    await using lab = await createLab({ hosts: 2 });
+    const host = lab.host(0);
+    const { subnet } = await host.agent.status();
+    await host.agent.stop();
+    await lab.etcd.putConfig({ Network: lab.network, ...broken.config });
+    const logged = (await host.agent.logLines()).length;
+    const agent = await host.startAgent();
+    await waitForLine(agent, broken.word);
+    expect(await host.pod.ping(lab.host(1).pod.address, { count: 20 })).toMatchObject({ lost: 0 });
+    const { code, reason } = await agent.readyz();
+    expect(code).toBe(503);
+    expect(reason).toContain(broken.word);
+    expect(await errorLines(host, logged)).toHaveLength(1);
+
+    await lab.etcd.putConfig({ Network: lab.network });
+    await agent.waitReady(10_000);
+    expect((await agent.status()).subnet).toBe(subnet);
+    expect(await errorLines(host, logged)).toHaveLength(1);
+  });
+
   it("says that every subnet is taken, and takes the first that gets free", async () => {
     // A /28 cut into /30 has three: the first of the four is never given away.
     const taken = [4, 8, 12].map((last) => ({

@@ -1,7 +1,7 @@
 /** What each event of the overlay means for `/readyz`. */
 import type { Clock } from "../../net/clock.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
-import type { ErrorCode, OverlayError } from "../../net/overlay-error.ts";
+import type { OverlayError } from "../../net/overlay-error.ts";
 import type { FollowerStatus } from "../../subnet-lease/follow-leases.ts";
 import type { LeaseState } from "../../subnet-lease/lease-state.ts";
 import { NOT_WRITTEN_YET } from "../files/subnet-file-keeper.ts";
@@ -32,9 +32,9 @@ export class NodeReadiness {
   }
 
   /** An attempt to read the network config has failed. */
-  onConfigWait({ code }: OverlayError): void {
-    this.#hasAnswered ||= code !== "ERR_REGISTRY_UNAVAILABLE";
-    this.#readiness.set("start", waitReason(code, this.#hasAnswered));
+  onConfigWait(err: OverlayError): void {
+    this.#hasAnswered ||= err.code !== "ERR_REGISTRY_UNAVAILABLE";
+    this.#readiness.set("start", waitReason(err, this.#hasAnswered));
   }
 
   /** The network config is known. */
@@ -80,12 +80,15 @@ export class NodeReadiness {
   }
 }
 
-function waitReason(code: ErrorCode, hasAnswered: boolean): string {
+function waitReason({ code, message }: OverlayError, hasAnswered: boolean): string {
   switch (code) {
     case "ERR_REGISTRY_UNAVAILABLE":
       return `Waiting for the network config: etcd ${hasAnswered ? "does not answer" : "has not answered yet"}`;
     case "ERR_CONFIG_INVALID":
-      return "Waiting for a valid network config in etcd";
+    case "ERR_BACKEND_UNKNOWN":
+      return `Waiting for a valid network config in etcd: ${message}`;
+    case "ERR_REGISTRY_DENIED":
+      return "Waiting for the network config: etcd denies it";
     default:
       return "Waiting for the network config in etcd";
   }

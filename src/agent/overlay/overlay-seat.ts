@@ -7,6 +7,7 @@ import type { LeaseView } from "../../subnet-lease/lease.ts";
 import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
 import type { TaskGroup } from "../loops/task-group.ts";
 import { subnetOf } from "../../subnet-lease/lease-state.ts";
+import { backendFor } from "./backend-for.ts";
 import { createOverlay } from "./overlay.ts";
 import type { Overlay, OverlayDeps } from "./overlay.ts";
 
@@ -62,6 +63,14 @@ export class OverlaySeat {
     state: Inheritance["state"],
   ): Promise<void> {
     await this.#inTurn(() => this.#take({ config, subnet, state }));
+  }
+
+  /** Whether a node on this underlay could work by this config; touches nothing. @throws {OverlayError} as `backendFor` */
+  async assertUsable(config: NetworkConfig): Promise<void> {
+    const { plan, nodeId, log } = this.#deps;
+    const silent = log.child({}, { level: "silent" }); // who starts with the config says what there is to say
+    const past = { nodeId, formerNetwork: this.#formerNetwork };
+    await backendFor(config, { ...this.#view, options: plan.options }, past, silent);
   }
 
   /** Works by this config, keeps the lease from now on, and leases a subnet when there is none. */

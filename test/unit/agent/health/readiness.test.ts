@@ -71,7 +71,13 @@ describe("NodeReadiness", () => {
     readiness.onConfigWait(new OverlayError("ERR_CONFIG_MISSING", "Cannot read the network config"));
     expect(readiness.reason).toBe("Waiting for the network config in etcd");
     readiness.onConfigWait(new OverlayError("ERR_CONFIG_INVALID", "Cannot use the network config"));
-    expect(readiness.reason).toBe("Waiting for a valid network config in etcd");
+    expect(readiness.reason).toBe(
+      "Waiting for a valid network config in etcd: Cannot use the network config",
+    );
+    readiness.onConfigWait(new OverlayError("ERR_BACKEND_UNKNOWN", "Cannot choose a backend"));
+    expect(readiness.reason).toBe("Waiting for a valid network config in etcd: Cannot choose a backend");
+    readiness.onConfigWait(new OverlayError("ERR_REGISTRY_DENIED", "Cannot read a key"));
+    expect(readiness.reason).toBe("Waiting for the network config: etcd denies it");
     readiness.onConfigWait(new OverlayError("ERR_REGISTRY_UNAVAILABLE", "Cannot read a key"));
     expect(readiness.reason).toBe("Waiting for the network config: etcd does not answer");
   });

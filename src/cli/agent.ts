@@ -22,7 +22,8 @@ export function agentCommand(out: NodeJS.WritableStream): Command {
     }
     process.title = PROCESS_TITLE;
     if (config.options.check) {
-      out.write(await (await import("../agent/start/check-start.ts")).checkAgent(config));
+      const { checkAgent } = await import("../agent/start/check-start.ts");
+      await checkAgent(config, (text) => void out.write(text));
       return;
     }
     const { agentProcess } = await import("../agent/agent-process.ts");

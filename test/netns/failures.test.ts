@@ -102,6 +102,46 @@ describe("an agent whose start must fail", () => {
     expect(existsSync(subnetFile)).toBe(false);
   });
 
+  it.each([
+    {
+      without: "CAP_NET_ADMIN",
+      enter: ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"],
+      words: "CAP_NET_ADMIN is missing",
+      hostGwToo: true,
+    },
+    {
+      without: "/dev/net/tun",
+      enter: ["unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none /dev/net; exec "$@"', "sh"],
+      words: "/dev/net/tun cannot be opened, ENOENT",
+      hostGwToo: false,
+    },
+  ])("is told so by --check, behind the plan: without $without", async ({ enter, words, hostGwToo }) => {
+    await using lab = await createLab({ hosts: 1, agents: false });
+    const check = async () =>
+      await lab
+        .host(0)
+        .exec([
+          ...enter,
+          process.execPath,
+          "src/cli/main.mjs",
+          "agent",
+          "--check",
+          `--etcd-endpoints=${lab.etcd.url}`,
+        ]);
+    const refused = await check();
+    expect(refused).toMatchObject({
+      code: EXIT_FAILURE,
+      stdout: expect.stringMatching(/^backend +udp,/m) as string,
+    });
+    expect(refused.stderr).toMatch(/^twill: Cannot start with backend udp: [^\n]*\n$/);
+    expect(refused.stderr).toContain(words);
+
+    await lab.etcd.putConfig({ Network: lab.network, Backend: { Type: "host-gw" } });
+    expect((await check()).code).toBe(hostGwToo ? EXIT_FAILURE : 0);
+    await lab.etcd.putConfig({ Network: lab.network, Backend: { Type: "alloc" } });
+    expect(await check()).toMatchObject({ code: 0, stderr: "" });
+  });
+
   it("is told by etcd that its password is wrong, and repeats it nowhere", async () => {
     await using lab = await createLab({ hosts: 1, agents: false });
     const host = lab.host(0);

@@ -1,5 +1,6 @@
 import pino from "pino";
 import type { Logger } from "pino";
+import type { Backend } from "../../backends/backend.ts";
 import { createIpCommand } from "../../kernel/ip-command.ts";
 import type { Clock } from "../../net/clock.ts";
 import { openEtcdRegistry } from "../../subnet-lease/etcd/etcd-registry.ts";
@@ -15,6 +16,7 @@ import type { StartDecision } from "./cached-start.ts";
 import { readIpForwarding } from "./ip-forwarding.ts";
 import { readStartPlan } from "./start-plan.ts";
 import type { StartPlan } from "./start-plan.ts";
+import { assertPrivileges, readPrivileges } from "./start-privileges.ts";
 
 export interface CheckDeps {
   readonly registry: Registry;
@@ -26,8 +28,15 @@ export interface CheckDeps {
   readonly isIpForwarding: boolean | null;
 }
 
-/** `twill agent --check`: resolves with the text to print. @throws {OverlayError} what a start would fail with */
-export async function checkAgent({ options, unknownVariables }: AgentConfig): Promise<string> {
+/**
+ * `twill agent --check`: `print` takes the plan. What this process may not do is told after it, for who asks may be
+ * another user than the one who is to start it.
+ * @throws {OverlayError} what a start would fail with
+ */
+export async function checkAgent(
+  { options, unknownVariables }: AgentConfig,
+  print: (text: string) => void,
+): Promise<void> {
   const signal = new AbortController().signal;
   const log = pino({ level: "silent" }); // what is wrong is the command's error
   const plan = await readStartPlan(options, createIpCommand(), signal);
@@ -35,7 +44,9 @@ export async function checkAgent({ options, unknownVariables }: AgentConfig): Pr
   try {
     const isIpForwarding = await readIpForwarding();
     const deps = { registry, clock: systemClock, log, unknownVariables, isIpForwarding };
-    return await checkStart(plan, deps, signal);
+    const { text, backend } = await checkStart(plan, deps, signal);
+    print(text);
+    assertPrivileges(backend, await readPrivileges());
   } finally {
     await registry.close();
   }
@@ -43,16 +54,20 @@ export async function checkAgent({ options, unknownVariables }: AgentConfig): Pr
 
 /**
  * Reads the network config once and makes the backend, which changes nothing, and resolves with
- * what a start would run.
+ * both that and the text about what a start would run.
  * @throws {OverlayError} what a start would fail with, or wait for
  */
-export async function checkStart(plan: StartPlan, deps: CheckDeps, signal: AbortSignal): Promise<string> {
+export async function checkStart(
+  plan: StartPlan,
+  deps: CheckDeps,
+  signal: AbortSignal,
+): Promise<{ text: string; backend: Backend }> {
   const { options, underlay } = plan;
   const { clock, unknownVariables, isIpForwarding } = deps;
   const config = await readNetworkConfig(deps.registry, options.etcdPrefix, signal);
   const past = { nodeId: plan.nodeId ?? "", formerNetwork: null };
   const backend = await backendFor(config, plan, past, deps.log);
-  return formatFacts({
+  const text = formatFacts({
     "node id": plan.nodeId ?? "made at the first start",
     etcd: `${plan.etcd.endpoints.join(", ")}, keys under ${options.etcdPrefix}`,
     network: `${config.network.toString()} in subnets of /${config.subnetLength}`,
@@ -70,6 +85,7 @@ export async function checkStart(plan: StartPlan, deps: CheckDeps, signal: Abort
       : {}),
     ...(unknownVariables.length > 0 ? { "not known": unknownVariables.join("; ") } : {}),
   });
+  return { text, backend };
 }
 
 /** What the agent would have, if etcd has no lease of this node. */

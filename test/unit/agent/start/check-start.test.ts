@@ -57,7 +57,7 @@ async function check(
   plan: Partial<StartPlan> = {},
   more: Partial<CheckDeps> = {},
 ): Promise<string> {
-  const text = await checkStart({ ...PLAN, ...plan }, { ...deps, ...more }, never);
+  const { text } = await checkStart({ ...PLAN, ...plan }, { ...deps, ...more }, never);
   const line = text.split("\n").find((one) => one.startsWith(`${name}  `));
   return line?.slice(name.length).trim() ?? "(none)";
 }

@@ -21,8 +21,8 @@ export interface KernelEventsOptions {
 export interface KernelEvents {
   /** How often notifications were lost. */
   readonly overflows: number;
-  /** False where the kernel has no nftables, or the process lacks CAP_NET_ADMIN: `firewall` is never said. */
-  readonly seesFirewall: boolean;
+  /** Why `firewall` is never said, such as `EPERM, CAP_NET_ADMIN is missing`; null: it is, when it changes. */
+  readonly firewallProblem: string | null;
   /**
    * Sets what counts from here on, also of what waits unread. Before the first call these count: routes of ours that
    * go, default routes, the firewall and overflow.
@@ -45,7 +45,7 @@ export function openKernelEvents(options: KernelEventsOptions): KernelEvents {
 }
 
 class Listener implements KernelEvents {
-  readonly seesFirewall: boolean;
+  readonly firewallProblem: string | null;
   overflows = 0;
   readonly #onChange: KernelEventsOptions["onChange"];
   readonly #sockets: NetlinkSocket[];
@@ -57,8 +57,8 @@ class Listener implements KernelEvents {
     const route = addon.netlinkOpenRoute(receiveBufferBytes);
     if (route < 0) throw socketError("open a socket for", route);
     const firewall = addon.netlinkOpenFirewall(receiveBufferBytes);
-    this.seesFirewall = firewall >= 0;
-    const fds = this.seesFirewall ? [route, firewall] : [route];
+    this.firewallProblem = firewall < 0 ? explainNoFirewall(errnoName(firewall)) : null;
+    const fds = firewall < 0 ? [route] : [route, firewall];
     this.#sockets = fds.map((fd) => new NetlinkSocket(fd, () => this.#read(fd)));
     this.#startSockets();
   }
@@ -125,4 +125,15 @@ function socketError(action: string, status: number): OverlayError {
   return new OverlayError("ERR_SOCKET_FAILED", `Cannot ${action} the kernel's notifications: ${errno}`, {
     errno,
   });
+}
+
+function explainNoFirewall(errorName: string): string {
+  switch (errorName) {
+    case "EPERM":
+      return "EPERM, CAP_NET_ADMIN is missing";
+    case "EPROTONOSUPPORT":
+      return "EPROTONOSUPPORT, the kernel has no nftables";
+    default:
+      return errorName;
+  }
 }

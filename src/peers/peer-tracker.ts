@@ -48,6 +48,7 @@ export class PeerTracker {
   readonly #options: PeerTrackerOptions;
   readonly #log: PeerLog;
   #self: SelfIdentity;
+  #leaseRevision: bigint | null = null;
   #place: PeerPlace;
   #view: LeaseView | null = null;
   #mark: RegistryMark | null = null;
@@ -103,9 +104,13 @@ export class PeerTracker {
     else this.#step();
   }
 
-  /** Takes who we are from now on: a new own subnet or underlay address. */
-  setSelf(self: SelfIdentity): void {
+  /**
+   * Takes who we are from now on: a new own subnet or underlay address.
+   * @param leaseRevision of the last write of our own lease; null while there is none
+   */
+  setSelf(self: SelfIdentity, leaseRevision: bigint | null = null): void {
     this.#self = self;
+    this.#leaseRevision = leaseRevision;
     this.#isStale = true;
     this.#step(); // what contradicts us goes at once
   }
@@ -181,7 +186,10 @@ export class PeerTracker {
     this.#rejected = countByReason(rejected);
     this.#olderClaim = findOlderClaim(this.#view, this.#self, this.#place);
     this.#nextSelectMs = nowMs + MIN_INTERVAL_MS;
-    this.#log.logRejected(rejected, nowMs);
+    this.#log.logRejected(
+      rejected.filter((entry) => !this.#isFormerSelf(entry)),
+      nowMs,
+    );
   }
 
   /** Makes the next step come at its time; an earlier arrangement ends. */
@@ -202,6 +210,17 @@ export class PeerTracker {
       },
       () => undefined, // aborted: another arrangement stands, or we are closed
     );
+  }
+
+  /**
+   * A node that lost its state finds its lease by its address. Until it has rewritten that, and in views from before,
+   * the lease looks like another node's; it is no news.
+   */
+  #isFormerSelf({ lease, reason }: RejectedLease): boolean {
+    const { subnet } = this.#self;
+    if (subnet === null) return reason === "next-hop-self";
+    const isViewOlder = (this.#view?.revision ?? 0n) < (this.#leaseRevision ?? 0n);
+    return reason === "overlaps-own-subnet" && isViewOlder && lease.subnet.equals(subnet);
   }
 
   #isAllowed(peer: Peer): boolean {

@@ -268,6 +268,22 @@ describe("twill cleanup", () => {
     expect(await snapshot(h1)).toEqual(before);
   });
 
+  it("leaves the lease: the next start takes it back, without a warning about it", async () => {
+    await using lab = await createLab({ hosts: 2, pods: 0 });
+    const h1 = lab.host(0);
+    const { subnet } = await h1.agent.status();
+    for (let round = 0; round < 3; round++) {
+      await h1.agent.stop();
+      expect((await cleanup(h1)).code).toBe(0);
+      const { length: logged } = await h1.agent.logLines();
+      const agent = await h1.startAgent();
+      await agent.waitReady(READY_WITHIN_MS);
+      expect((await agent.status()).subnet).toBe(subnet);
+      const lines = (await agent.logLines()).slice(logged);
+      expect(lines.filter((line) => line.includes("Lease rejected"))).toEqual([]);
+    }
+  });
+
   it("works without nft and iptables, which then have made nothing", async () => {
     await using lab = await createLab({ hosts: 1, agents: false });
     const h1 = lab.host(0);

@@ -98,6 +98,7 @@ describe("an agent whose start must fail", () => {
     expect(result.code).toBe(EXIT_FAILURE);
     expect(result.stdout).toContain("ERR_TUN_DENIED");
     expect(result.stdout).toContain("CAP_NET_ADMIN");
+    expect(result.stdout).toContain('"reason":"EPERM, CAP_NET_ADMIN is missing"'); // why no news of the firewall comes
     expect(await networkState(host)).toBe(before);
     expect(existsSync(subnetFile)).toBe(false);
   });

@@ -56,7 +56,7 @@ const operations = {
   /** True when changes of the firewall are seen. */
   open(options: { receiveBufferBytes?: number }): boolean {
     events = openKernelEvents({ ...options, onChange: (changes) => heard.push(changes) });
-    return events.seesFirewall;
+    return events.firewallProblem === null;
   },
 
   watch: ({ network, ...interest }: GivenInterest): void =>

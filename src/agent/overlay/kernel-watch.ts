@@ -33,9 +33,11 @@ export class KernelWatch {
   static open(deps: KernelWatchDeps): KernelWatch | null {
     try {
       const watch = new KernelWatch(deps);
-      if (!watch.#events.seesFirewall)
+      const reason = watch.#events.firewallProblem;
+      if (reason !== null)
         deps.log.info(
-          "The kernel has no nftables to hear of, firewall rules are compared by the clock alone",
+          { reason },
+          "Cannot hear of changed firewall rules, they are compared by the clock alone",
         );
       return watch;
     } catch (err) {

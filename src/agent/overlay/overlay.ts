@@ -237,7 +237,7 @@ export class Overlay {
 
   #onLease(state: LeaseState): void {
     const subnet = subnetOf(state);
-    this.tracker.setSelf(this.#self(subnet));
+    this.tracker.setSelf(this.#self(subnet), state.kind === "held" ? state.lease.revision : null);
     this.#forwarding.wantSubnet(subnet);
     this.#wantFirewall();
     this.#deps.onEvent({ kind: "lease", state });

@@ -9,6 +9,8 @@ const MAX_PORT = 65535;
 const DEFAULT_VNI = 1;
 /** RFC 7348 section 5 has 24 bits for it; more digits do not fit a device name beside "flannel." (IFNAMSIZ 16). */
 const MAX_VNI = 9_999_999;
+/** Of a bound that who knows VXLAN would not expect. */
+const VNI_REASON = ", as the name of device flannel.VNI has room for seven digits";
 /** Outer IPv4 header 20, UDP header 8, VXLAN header 8 (RFC 7348 section 5), inner Ethernet header 14. */
 export const VXLAN_OVERHEAD_BYTES = 50;
 /** Smallest MTU of an IPv4 link (RFC 791 section 3.2). */
@@ -42,7 +44,7 @@ export function parseVxlanOptions(options: Readonly<Record<string, JsonValue>>):
     if (value !== null) members.set(name.toLowerCase(), value);
   const underlayMtu = integerOf(members, "MTU", [MIN_UNDERLAY_MTU, MAX_MTU], 0);
   return {
-    vni: integerOf(members, "VNI", [0, MAX_VNI], DEFAULT_VNI),
+    vni: integerOf(members, "VNI", [0, MAX_VNI], DEFAULT_VNI, VNI_REASON),
     port: integerOf(members, "Port", [1, MAX_PORT], 0) || DEFAULT_PORT,
     underlayMtu: underlayMtu === 0 ? null : underlayMtu,
     isDirectRouting: switchOf(members, "DirectRouting"),
@@ -73,13 +75,19 @@ export function overlayMtuOf({ underlayMtu }: VxlanOptions, interfaceMtu: number
 
 type Members = ReadonlyMap<string, JsonValue>;
 
-/** A member that is the fallback is taken even where it is out of range. */
-function integerOf(members: Members, name: string, [min, max]: [number, number], fallback: number): number {
+/** A member that is the fallback is taken even where it is out of range. `reason` says why the range is what it is. */
+function integerOf(
+  members: Members,
+  name: string,
+  [min, max]: [number, number],
+  fallback: number,
+  reason = "",
+): number {
   const value = members.get(name.toLowerCase()) ?? fallback;
   if (typeof value === "number" && Number.isInteger(value)) {
     if (value === fallback || (value >= min && value <= max)) return value;
   }
-  throw invalid(name, `must be an integer from ${min} to ${max}`, value);
+  throw invalid(name, `must be an integer from ${min} to ${max}${reason}`, value);
 }
 
 function switchOf(members: Members, name: string): boolean {

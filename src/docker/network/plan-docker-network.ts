@@ -99,11 +99,13 @@ function overlaps(subnet: Ipv4Prefix, text: string): boolean {
 }
 
 function describeOverlap(network: DockerNetwork, subnetText: string, subnet: Ipv4Prefix): string {
-  const which = `Docker's network ${showUntrusted(network.name)} has ${escapeUntrusted(subnetText)}`;
+  const lease = subnet.toString();
+  const claim = subnetText === lease ? ", this host's lease" : `, so this host's lease ${lease} is taken`;
+  const which = `Docker's network ${showUntrusted(network.name)} has ${escapeUntrusted(subnetText)}${claim}`;
   if (network.name === DEFAULT_NETWORK) {
-    return `${which}, so ${subnet.toString()} is taken; with dockerd's --bip there every container is on the overlay already`;
+    return `${which}; with dockerd's --bip there every container is on the overlay already`;
   }
-  return `${which}, so ${subnet.toString()} is taken; use that network, or remove it: ${removeCommands(network)}`;
+  return `${which}; use that network, or remove it: ${removeCommands(network)}`;
 }
 
 /** What is not as it should be in a network of the wanted name, or null. */

@@ -84,7 +84,7 @@ describe("openKernelEvents", () => {
     const before = countDescriptors();
     const events = openKernelEvents({ onChange: () => undefined });
     expect(events.overflows).toBe(0);
-    expect(countDescriptors()).toBe(before + (events.seesFirewall ? 2 : 1));
+    expect(countDescriptors()).toBe(before + (events.firewallProblem === null ? 2 : 1));
     events.close();
     events.close();
     expect(countDescriptors()).toBe(before);

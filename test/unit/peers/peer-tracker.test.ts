@@ -225,6 +225,28 @@ describe("PeerTracker and the guard", () => {
 });
 
 describe("PeerTracker.setSelf", () => {
+  it("does not tell of the lease that ours has replaced, from a view before that", async () => {
+    const subnet = prefixOf("10.244.2.0/24");
+    const former = lease("10.244.2.0/24", self.interfaceIp.toString(), { nodeId: "before-the-cleanup" });
+    tracker.setSelf({ ...self, subnet: null });
+    await observe([former], 100n);
+    tracker.setSelf({ ...self, subnet }, 101n);
+    expect(messages()).toEqual([]);
+    await observe([{ ...former, revision: 102n }], 102n);
+    expect(record.lines).toMatchObject([{ reason: "overlaps-own-subnet", revision: "102" }]);
+  });
+
+  it("tells of another node's lease with our address only once we have one of our own: until then it may become ours", async () => {
+    const former = lease("10.244.9.0/24", self.interfaceIp.toString(), { nodeId: "before-the-cleanup" });
+    tracker.setSelf({ ...self, subnet: null });
+    await observe([former]);
+    expect(messages()).toEqual([]);
+    tracker.setSelf({ ...self, subnet: prefixOf("10.244.2.0/24") });
+    expect(record.lines).toMatchObject([
+      { msg: "Lease rejected, not forwarding to it", reason: "next-hop-self" },
+    ]);
+  });
+
   it("stops forwarding at once what our new subnet or address contradicts, held or not", async () => {
     await observe(leases(5));
     await observe(leases(1), 1n);

@@ -52,11 +52,32 @@ describe("parseVxlanOptions", () => {
   });
 
   it.each([
-    ["VNI", "-1", "an integer from 0 to 9999999"],
-    ["VNI", "10000000", "an integer from 0 to 9999999"],
-    ["VNI", "1.5", "an integer from 0 to 9999999"],
-    ["VNI", '"1"', "an integer from 0 to 9999999"],
-    ["VNI", "1e999", "an integer from 0 to 9999999", "Infinity"],
+    [
+      "VNI",
+      "-1",
+      "an integer from 0 to 9999999, as the name of device flannel.VNI has room for seven digits",
+    ],
+    [
+      "VNI",
+      "10000000",
+      "an integer from 0 to 9999999, as the name of device flannel.VNI has room for seven digits",
+    ],
+    [
+      "VNI",
+      "1.5",
+      "an integer from 0 to 9999999, as the name of device flannel.VNI has room for seven digits",
+    ],
+    [
+      "VNI",
+      '"1"',
+      "an integer from 0 to 9999999, as the name of device flannel.VNI has room for seven digits",
+    ],
+    [
+      "VNI",
+      "1e999",
+      "an integer from 0 to 9999999, as the name of device flannel.VNI has room for seven digits",
+      "Infinity",
+    ],
     ["Port", "-1", "an integer from 1 to 65535"],
     ["Port", "65536", "an integer from 1 to 65535"],
     ["Port", "[8472]", "an integer from 1 to 65535"],

@@ -152,7 +152,7 @@ describe("planNetwork, without a network of the name", () => {
 
   it("names the network that has the subnet, with the commands", () => {
     expect(refusal(plan({ networks: networks(WITH_APP_20_10) }, { name: "other" }))).toBe(
-      'Cannot make network "other": Docker\'s network "app" has 10.244.7.0/24, so 10.244.7.0/24 is taken; use that network, ' +
+      'Cannot make network "other": Docker\'s network "app" has 10.244.7.0/24, this host\'s lease; use that network, ' +
         "or remove it: docker network disconnect --force app web && docker network rm app",
     );
   });
@@ -160,7 +160,9 @@ describe("planNetwork, without a network of the name", () => {
   it("finds wider and narrower pools too", () => {
     for (const subnet of ["10.244.0.0/16", "10.244.7.128/25"]) {
       const taken = networks(WITH_APP_20_10, { name: "wide", pools: [{ subnet, gateway: "" }] });
-      expect(refusal(plan({ networks: taken }))).toContain(`network "wide" has ${subnet}`);
+      expect(refusal(plan({ networks: taken }))).toContain(
+        `network "wide" has ${subnet}, so this host's lease 10.244.7.0/24 is taken; use that`,
+      );
     }
     const beside = networks(WITH_APP_20_10, {
       name: "beside",

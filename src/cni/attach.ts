@@ -69,17 +69,6 @@ export async function checkAttachment(call: PluginCall): Promise<string> {
   return "";
 }
 
-/** STATUS: fails when an ADD would. */
-export async function checkStatus(call: PluginCall): Promise<string> {
-  try {
-    await planAttachment(call);
-    return "";
-  } catch (err) {
-    if (!(err instanceof OverlayError)) throw err;
-    throw new CniError(CNI_CODE.notAvailable, err.message, { cause: err });
-  }
-}
-
 /** What the delegate is to be told by an ADD; throws where that would fail for sure. */
 async function planAttachment({ env, config }: PluginCall): Promise<DelegateConfig> {
   const file = await readSubnetFile(config.subnetFile);

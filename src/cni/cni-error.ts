@@ -1,6 +1,6 @@
 import { OverlayError } from "../net/overlay-error.ts";
 
-/** What a runtime tells failures apart by: the numbers of the CNI specification 1.1.0, section 2. */
+/** What a runtime tells failures apart by: the numbers of the CNI specification 1.0.0, section 5. */
 export const CNI_CODE = {
   versionUnknown: 1,
   /** Nothing of the container is here: a runtime need not clean up. */
@@ -10,8 +10,6 @@ export const CNI_CODE = {
   decodingFailed: 6,
   configInvalid: 7,
   tryAgainLater: 11,
-  /** Answer to STATUS: an ADD would fail now. */
-  notAvailable: 50,
   /** From 100 on they are the plugin's own: this one is for all that has no number there. */
   failed: 100,
   /** ADD of an interface that the container has from an earlier one. The specification forbids it and has no number. */

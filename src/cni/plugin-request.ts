@@ -4,7 +4,7 @@ import { showUntrusted } from "../net/untrusted-text.ts";
 import { CNI_CODE, CniError } from "./cni-error.ts";
 
 /** What a runtime may ask for. */
-export const COMMANDS = ["ADD", "CHECK", "DEL", "STATUS", "VERSION"] as const;
+export const COMMANDS = ["ADD", "CHECK", "DEL", "VERSION"] as const;
 export type Command = (typeof COMMANDS)[number];
 
 /** Variables of a process. */
@@ -21,7 +21,6 @@ const REQUIRED: Readonly<Record<Command, readonly string[]>> = {
   ADD: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"],
   CHECK: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"],
   DEL: ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"], // without CNI_NETNS when the namespace is gone
-  STATUS: ["CNI_PATH"],
   VERSION: [],
 };
 

@@ -1,5 +1,5 @@
 /** `twill-cni`: one call by a container runtime, from its variables to what is printed. */
-import { attach, checkAttachment, checkStatus, detach } from "./attach.ts";
+import { attach, checkAttachment, detach } from "./attach.ts";
 import type { PluginCall } from "./attach.ts";
 import { deadlineAfter } from "./call/call-plugin.ts";
 import { CNI_CODE, CniError, formatError } from "./cni-error.ts";
@@ -57,5 +57,4 @@ const COMMANDS: Readonly<Record<Exclude<Command, "VERSION">, (call: PluginCall) 
   ADD: attach,
   CHECK: checkAttachment,
   DEL: detach,
-  STATUS: checkStatus,
 };

@@ -337,21 +337,6 @@ describe("CHECK", () => {
   });
 });
 
-describe("STATUS", () => {
-  it("succeeds when an ADD would", async () => {
-    expect(await run("STATUS")).toEqual(SUCCESS);
-    expect(await calls()).toEqual([]);
-  });
-
-  it("fails when an ADD would", async () => {
-    expect(await run("STATUS", {}, { CNI_PATH: directory })).toEqual(
-      failure(50, 'Cannot run the plugin "bridge"'),
-    );
-    await rm(join(directory, "subnet.env"));
-    expect(await run("STATUS")).toEqual(failure(50, "start twill agent"));
-  });
-});
-
 it("tells when the configuration cannot be read", async () => {
   const broken = {
     env: { CNI_COMMAND: "DEL", CNI_CONTAINERID: "c1", CNI_IFNAME: "eth0", CNI_PATH: "/x" },

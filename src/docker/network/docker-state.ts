@@ -19,6 +19,7 @@ export interface DockerNetwork {
   readonly pools: readonly { readonly subnet: string; readonly gateway: string }[];
   /** What `-o` gave, and what the engine added. */
   readonly options: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
   /** Names of the running containers in it. */
   readonly containers: readonly string[];
 }
@@ -42,7 +43,6 @@ export function parseNetworks(text: string): DockerNetwork[] | null {
 function readNetwork(record: JsonRecord): DockerNetwork {
   const ipam = isRecord(record.IPAM) ? record.IPAM : {};
   const containers = isRecord(record.Containers) ? Object.values(record.Containers) : [];
-  const options = isRecord(record.Options) ? Object.entries(record.Options) : [];
   return {
     id: textOf(record, "Id") ?? "",
     name: textOf(record, "Name") ?? "",
@@ -51,9 +51,16 @@ function readNetwork(record: JsonRecord): DockerNetwork {
       subnet: textOf(pool, "Subnet") ?? "",
       gateway: textOf(pool, "Gateway") ?? "",
     })),
-    options: new Map(options.filter((pair): pair is [string, string] => typeof pair[1] === "string")),
+    options: readTexts(record.Options),
+    labels: readTexts(record.Labels),
     containers: recordsOf(containers).flatMap((one) => textOf(one, "Name") ?? []),
   };
+}
+
+/** The members that are text. */
+function readTexts(value: unknown): ReadonlyMap<string, string> {
+  const members = isRecord(value) ? Object.entries(value) : [];
+  return new Map(members.filter((pair): pair is [string, string] => typeof pair[1] === "string"));
 }
 
 function parseJson(text: string): unknown {

@@ -10,6 +10,7 @@ import { shellWord } from "./shell-word.ts";
 import {
   BRIDGE_NAME,
   DEFAULT_BRIDGE,
+  SUBNET_LABEL,
   createArguments,
   createCommandLine,
   dropsUnpublished,
@@ -45,19 +46,32 @@ export function planDockerNetwork(situation: NetworkSituation): NetworkPlan {
     return { kind: "refuse", sentence: `Cannot make network "${request.name}": ${unable}` };
 
   const own = networks.find(({ name }) => name === request.name);
-  if (own !== undefined) {
-    const cannot = `Cannot keep network "${own.name}":`;
-    const fault = findFault(own, situation);
-    if (fault !== null)
-      return { kind: "refuse", sentence: `${cannot} ${fault}; ${remakeAdvice(own, request)}` };
-    const rival = findRival(lease.subnet, bridgeOf(own), situation.host);
-    if (rival !== null) return { kind: "refuse", sentence: `${cannot} ${rival}` };
-    return { kind: "keep", notes: notesFor(situation) };
-  }
+  if (own !== undefined) return planPresent(own, situation);
   const inTheWay = findInTheWay(situation);
   if (inTheWay !== null)
     return { kind: "refuse", sentence: `Cannot make network "${request.name}": ${inTheWay}` };
   return { kind: "create", args: createArguments(request, lease, engine), notes: notesFor(situation) };
+}
+
+/** What becomes of a network that has the name. */
+function planPresent(own: DockerNetwork, situation: NetworkSituation): NetworkPlan {
+  const { request, lease, host } = situation;
+  const cannot = `Cannot keep network "${own.name}":`;
+  const fault = findFault(own, situation);
+  if (fault !== null && isForeign(own, lease.subnet)) {
+    const state = "Docker has one of this name that twill docker-network did not make";
+    return { kind: "refuse", sentence: `Cannot make network "${own.name}": ${state}; use another name` };
+  }
+  if (fault !== null)
+    return { kind: "refuse", sentence: `${cannot} ${fault}; ${remakeAdvice(own, request)}` };
+  const rival = findRival(lease.subnet, bridgeOf(own), host);
+  if (rival !== null) return { kind: "refuse", sentence: `${cannot} ${rival}` };
+  return { kind: "keep", notes: notesFor(situation) };
+}
+
+/** Whether it is somebody else's, for another purpose: what has the lease would be in the way under any name. */
+function isForeign(network: DockerNetwork, subnet: Ipv4Prefix): boolean {
+  return !network.labels.has(SUBNET_LABEL) && overlapOf(network, subnet) === null;
 }
 
 /** What this engine or this host cannot do of the request. */
@@ -80,8 +94,8 @@ function findUnable(
 function findInTheWay({ request, lease, networks, host }: NetworkSituation): string | null {
   const bridge = request.bridge ?? DEFAULT_BRIDGE;
   for (const network of networks) {
-    const overlap = network.pools.find(({ subnet }) => overlaps(lease.subnet, subnet));
-    if (overlap !== undefined) return describeOverlap(network, overlap.subnet, lease.subnet);
+    const overlap = overlapOf(network, lease.subnet);
+    if (overlap !== null) return describeOverlap(network, overlap, lease.subnet);
     if (network.options.get(BRIDGE_NAME) === bridge) {
       return `Docker's network ${showUntrusted(network.name)} has the bridge ${bridge}; give another name by --bridge`;
     }
@@ -94,8 +108,10 @@ function bridgeOf({ id, options }: DockerNetwork): string {
   return options.get(BRIDGE_NAME) ?? `br-${shortId(id)}`;
 }
 
-function overlaps(subnet: Ipv4Prefix, text: string): boolean {
-  return Ipv4Prefix.parseContaining(text)?.overlaps(subnet) === true;
+/** The network's part of the subnet, or what the subnet is a part of; null when there is none. */
+function overlapOf({ pools }: DockerNetwork, subnet: Ipv4Prefix): string | null {
+  const overlap = pools.find((pool) => Ipv4Prefix.parseContaining(pool.subnet)?.overlaps(subnet) === true);
+  return overlap?.subnet ?? null;
 }
 
 function describeOverlap(network: DockerNetwork, subnetText: string, subnet: Ipv4Prefix): string {

@@ -29,6 +29,9 @@ const MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade";
 const GATEWAY_MODE = "com.docker.network.bridge.gateway_mode_ipv4";
 const TRUSTED_INTERFACES = "com.docker.network.bridge.trusted_host_interfaces";
 
+/** Label of the networks that `twill docker-network` makes: the subnet they were made on. */
+export const SUBNET_LABEL = "twill.subnet";
+
 /** Networks that every engine has by itself. */
 const PREDEFINED = new Set(["bridge", "host", "none", "default"]);
 /** Docker's own rule, with an end. */
@@ -99,7 +102,7 @@ export function createArguments(
   return [
     ...["network", "create", "--driver", "bridge", "--subnet", subnet, "--gateway", lease.gateway.toString()],
     ...[...networkOptions(request, lease, engine)].flatMap(([key, value]) => ["-o", `${key}=${value}`]),
-    ...["--label", `twill.subnet=${subnet}`, request.name],
+    ...["--label", `${SUBNET_LABEL}=${subnet}`, request.name],
   ];
 }
 

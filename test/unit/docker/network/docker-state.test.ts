@@ -34,12 +34,16 @@ describe("parseNetworks", () => {
       containers: ["web"],
     });
     expect(app?.options.get("com.docker.network.driver.mtu")).toBe("1450");
+    expect(app?.labels).toEqual(new Map([["twill.subnet", "10.244.7.0/24"]]));
   });
 
   it("takes what is missing for nothing", () => {
     const [network] =
-      parseNetworks('[{"Name":"x","IPAM":{"Config":null},"Options":null,"Containers":null},1]') ?? [];
-    expect(network).toEqual({ id: "", name: "x", driver: "", pools: [], options: new Map(), containers: [] });
+      parseNetworks(
+        '[{"Name":"x","IPAM":{"Config":null},"Options":null,"Labels":null,"Containers":null},1]',
+      ) ?? [];
+    const [options, labels] = [new Map(), new Map()];
+    expect(network).toEqual({ id: "", name: "x", driver: "", pools: [], options, labels, containers: [] });
   });
 
   it.each(["", "{}", "null", "[", '"x"'])("gives null for %j", (text) =>

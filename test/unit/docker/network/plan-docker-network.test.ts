@@ -293,6 +293,25 @@ describe("planNetwork, with a network of the name", () => {
     );
   });
 
+  it("removes no network of somebody else, unless that has the lease", () => {
+    const pools = [{ subnet: "172.20.0.0/16", gateway: "172.20.0.1" }];
+    const foreign = { labels: new Map(), pools };
+    expect(refusal(plan({ networks: networks(WITH_APP_20_10, foreign) }))).toBe(
+      'Cannot make network "app": Docker has one of this name that twill docker-network did not make; use another name',
+    );
+    const withoutPool = { labels: new Map(), driver: "host", pools: [] };
+    expect(refusal(plan({ networks: networks(WITH_APP_20_10, withoutPool) }))).toMatch(/; use another name$/);
+
+    const onTheLease = { labels: new Map(), options: new Map() }; // any other name would find it in the way
+    expect(refusal(plan({ networks: networks(WITH_APP_20_10, onTheLease) }))).toContain(
+      "make it anew: docker network disconnect --force app web && docker network rm app",
+    );
+  });
+
+  it("keeps one that was made by hand as it should be", () => {
+    expect(plan({ networks: networks(WITH_APP_20_10, { labels: new Map() }) }).kind).toBe("keep");
+  });
+
   it("repeats the other options in the command", () => {
     const request = { isPublishedOnly: true, overlayDevices: ["eth0", "lan;x"] };
     expect(

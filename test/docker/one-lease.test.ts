@@ -99,10 +99,7 @@ describeOnEngines("a second network on one lease", () => {
         `Cannot make network "second": Docker's network "first" has ${subnet.toString()}`,
         "docker network rm first",
       ),
-      plugin: sentence(
-        `Cannot make the network: device twill0 has ${subnet.toString()}`,
-        "take that away first",
-      ),
+      plugin: sentence("Cannot make the network:", device, "take that away first"),
       bip: sentence(`Cannot give Docker the subnet`, device, "run dockerd without --bip"),
       cni: sentence(`Cannot attach the container: device "twill0" has`, "remove that one first"),
     });
@@ -128,13 +125,13 @@ describeOnEngines("a second network on one lease", () => {
   });
 
   it("is refused beside the bridge of twill-cni", async () => {
-    const { subnet, gateway } = await host.subnetFile();
+    const { gateway } = await host.subnetFile();
     const container = await cni.create();
     await cni.add(container);
     const device = `device cni0 has ${gateway.toString()}`;
     expect(await tryAll()).toEqual({
       dockerNetwork: sentence(`Cannot make network "second": ${device}`, "ip link delete dev cni0"),
-      plugin: sentence(`Cannot make the network: device cni0 has ${subnet.toString()}`, "a CNI bridge"),
+      plugin: sentence(`Cannot make the network: ${device}`, "a CNI bridge"),
       bip: sentence("Cannot give Docker the subnet", device, "ip link delete dev cni0"),
       cni: sentence('Cannot attach the container: device "cni0" has'),
     });
@@ -157,7 +154,7 @@ describeOnEngines("a second network on one lease", () => {
         `Cannot make network "second": Docker's network "bridge" has ${subnet.toString()}`,
         "with dockerd's --bip there every container is on the overlay already",
       ),
-      plugin: sentence(`Cannot make the network: device docker0 has ${subnet.toString()}`, "dockerd --bip"),
+      plugin: sentence(`Cannot make the network: device docker0 has ${gateway.toString()}`, "dockerd --bip"),
       bip: null,
       cni: sentence('Cannot attach the container: device "docker0" has', "dockerd's --bip"),
     });

@@ -139,6 +139,7 @@ describe("twill docker-plugin", () => {
     await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
       "Cannot make the network: device docker0 has 10.244.7.1 of this host's lease 10.244.7.0/24; take that away first (dockerd --bip, a CNI bridge, another network)",
     );
+    await host.ip(["address", "del", "10.244.7.1/24", "dev", "docker0"]);
     await expect(DockerNetwork.create(plugin, host, { options: { bridge: "docker0" } })).rejects.toThrow(
       "Cannot make the bridge docker0: a device of this name is there that is not this network's; remove it (ip link del docker0), or give another name with -o bridge=NAME",
     );

@@ -17,11 +17,3 @@ export function requirePodName(text: string): string {
     `Cannot use ${showUntrusted(text)} as the name of a pod: need 1 to 63 lower-case letters, digits and inner hyphens`,
   );
 }
-
-/**
- * What CNI plugins know the pod by. The same name gives the same id, so what a plugin kept for a pod that died is found
- * again when its name is.
- */
-export function containerIdOf(name: string): string {
-  return `twill-pod-${name}`;
-}

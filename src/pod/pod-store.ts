@@ -6,6 +6,7 @@ import { mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileError, hasErrorCode } from "../files/file-error.ts";
 import { replaceFile } from "../files/replace-file.ts";
+import { isContainerId, newContainerId, oldContainerId } from "./container-id.ts";
 import { markScope } from "./netns-mark.ts";
 import { isPodName } from "./pod-name.ts";
 import { formatPodRecord, parsePodRecord, salvagePodRecord } from "./pod-record.ts";
@@ -15,7 +16,7 @@ import type { PodRecord, PodTraces } from "./pod-record.ts";
 export const DEFAULT_PODS_DIRECTORY = "/run/twill-pods";
 
 const DIRECTORY_MODE = 0o700;
-const RECORD_MODES = { fileMode: 0o600, keepsFileMode: false, directoryMode: DIRECTORY_MODE } as const;
+const FILE_MODES = { fileMode: 0o600, keepsFileMode: false, directoryMode: DIRECTORY_MODE } as const;
 
 /** A pod as it is on disk. */
 export interface StoredPod {
@@ -51,9 +52,16 @@ export class PodStore {
     await this.#makeDirectory(this.directory);
   }
 
-  /** Makes the directory of a pod. @throws {OverlayError} `ERR_FILE_FAILED` */
+  /** Makes the directory of a pod to be made, with its id. @throws {OverlayError} `ERR_FILE_FAILED` */
   async prepareFor(name: string): Promise<void> {
     await this.#makeDirectory(join(this.directory, name));
+    await replaceFile(this.#containerIdFile(name), `${newContainerId(name)}\n`, FILE_MODES);
+  }
+
+  /** What plugins know the pod by. Beside its record: what was attached can be detached when that is damaged. */
+  async containerId(name: string): Promise<string> {
+    const text = await readFile(this.#containerIdFile(name), "utf8").catch(() => "");
+    return isContainerId(text.trimEnd()) ? text.trimEnd() : oldContainerId(name);
   }
 
   /** The pod, or null when there is none of this name. @throws {OverlayError} `ERR_FILE_FAILED` */
@@ -76,7 +84,7 @@ export class PodStore {
 
   /** @throws {OverlayError} `ERR_FILE_FAILED` */
   async write(record: PodRecord): Promise<void> {
-    await replaceFile(this.#recordFile(record.name), formatPodRecord(record), RECORD_MODES);
+    await replaceFile(this.#recordFile(record.name), formatPodRecord(record), FILE_MODES);
   }
 
   /** Forgets a pod. What is gone already is no error. */
@@ -103,6 +111,10 @@ export class PodStore {
 
   #recordFile(name: string): string {
     return join(this.directory, name, "pod.json");
+  }
+
+  #containerIdFile(name: string): string {
+    return join(this.directory, name, "container-id");
   }
 
   async #makeDirectory(path: string): Promise<void> {

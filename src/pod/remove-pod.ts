@@ -7,7 +7,6 @@ import type { PodNetns } from "./find-netns.ts";
 import { cutHostEnds, findHostEnds } from "./host-ends.ts";
 import { netnsNumberOf } from "./netns-number.ts";
 import { waitForOrphanedPlugins } from "./orphaned-plugins.ts";
-import { containerIdOf } from "./pod-name.ts";
 import type { PodTraces } from "./pod-record.ts";
 import type { PodStore } from "./pod-store.ts";
 
@@ -33,7 +32,8 @@ export interface DetachPlan {
  * @throws {OverlayError} `ERR_POD_FAILED`
  */
 export async function removePod(pod: PodTraces, plan: DetachPlan, store: PodStore): Promise<void> {
-  await waitForOrphanedPlugins(containerIdOf(pod.name));
+  const containerId = await store.containerId(pod.name);
+  await waitForOrphanedPlugins(containerId);
   const scope = await store.markScope(pod.name);
   const netns = await findNetns(pod, scope);
   try {
@@ -42,7 +42,8 @@ export async function removePod(pod: PodTraces, plan: DetachPlan, store: PodStor
     await endProcesses(() => processesOf(pod, netns));
     const path = netns?.path ?? "";
     if (path === "") await leaveNothing(pod, netns, scope);
-    await detach(pod, plan, path);
+    const target = { containerId, netnsPath: path, pluginPath: plan.pluginPath };
+    await deleteFromNetwork(plan.cniConfig, target, pod.attachment?.result ?? null);
     if (netns !== null && plan.isGuess) await checkDetached(pod, scope);
   } finally {
     netns?.close();
@@ -73,11 +74,6 @@ async function leaveNothing(pod: PodTraces, netns: PodNetns | null, scope: strin
     );
   }
   await cutHostEnds(pod.attachment, scope);
-}
-
-async function detach(pod: PodTraces, plan: DetachPlan, netnsPath: string): Promise<void> {
-  const target = { containerId: containerIdOf(pod.name), netnsPath, pluginPath: plan.pluginPath };
-  await deleteFromNetwork(plan.cniConfig, target, pod.attachment?.result ?? null);
 }
 
 /** Another plugin than the one that attached it leaves it as it is, and says that all is well. */

@@ -9,7 +9,6 @@ import { findNetns } from "./find-netns.ts";
 import { findProgram } from "./find-program.ts";
 import { markHostEnds } from "./host-ends.ts";
 import { newMark } from "./netns-mark.ts";
-import { containerIdOf } from "./pod-name.ts";
 import { startWaitingPod } from "./pod-process.ts";
 import type { WaitingPod } from "./pod-process.ts";
 import type { PodRecord } from "./pod-record.ts";
@@ -94,7 +93,8 @@ async function startAndAttach(plan: PodPlan, pod: WaitingPod, store: PodStore): 
   };
   try {
     await store.write(record); // from here on another command finds it, whatever becomes of us
-    const target = { containerId: containerIdOf(name), netnsPath: pod.netnsPath, pluginPath };
+    const containerId = await store.containerId(name);
+    const target = { containerId, netnsPath: pod.netnsPath, pluginPath };
     const result = await addToNetwork(cniConfig, target);
     const address = addressIn(result);
     if (address === null) throw failed(`the CNI plugin ${cniConfig.type} gave it no IPv4 address`);

@@ -114,10 +114,14 @@ function decided(decide: (circumstances: Circumstances, fields: RequestFields) =
   };
 }
 
-async function givePool(at: Circumstances, fields: RequestFields, { store, links }: Tools): Promise<Answer> {
+async function givePool(at: Circumstances, fields: RequestFields, tools: Tools): Promise<Answer> {
+  const { store, links, remains } = tools;
   const request = parseRequestPool(fields);
   const { state, answer } = requestPool(at, request);
-  if (request.pool === null) await links.checkPool(state, requireLease(at.view));
+  if (request.pool === null) {
+    await remains.remove(state); // they would be in the way
+    await links.checkPool(state, requireLease(at.view));
+  }
   await store.save(state);
   return answer;
 }
@@ -145,11 +149,11 @@ async function makeNetwork(at: Circumstances, fields: RequestFields, tools: Tool
   const before = at.state;
   const network = createNetwork(at, parseCreateNetwork(fields));
   const state = { ...before, networks: withEntry(before.networks, network.id, network) };
-  await remains.remove(state); // they would be in the way
-  await links.checkPlace(state, network);
+  await remains.remove(state); // the same where Docker has named the pool
+  const makeBridge = await links.prepareNetwork(state, network);
   await store.save(state);
   try {
-    await links.makeNetwork(state, network);
+    await makeBridge();
   } catch (err) {
     await takeNetworkBack(before, fields, tools);
     throw err;

@@ -99,16 +99,21 @@ export class DockerPlugin {
       .catch((err: unknown) => log.error({ err }, "Cannot remove devices of an earlier run"));
   }
 
-  /** Makes bridges as they should be, on the host's lease or where nobody knows the lease. */
+  /** Makes bridges as they should be, on the host's lease or where nobody knows the lease, and deletes what could not be. */
   async repair(): Promise<Repair> {
     return await this.#turns.take(async () => {
       const at = await this.#circumstances();
       await this.#deps.store.save(at.state);
-      await this.#tools.remains.remove(at.state);
       const networks = [...at.state.networks.values()];
       this.#tellMoves(networks, at.view);
       const served = networks.filter((network) => !hasMoved(at.view, network));
-      return await this.#deps.links.repair(at.state, served);
+      const repair = await this.#deps.links.repair(at.state, served);
+      // After it: a host that hangs is given up once, and what cannot be deleted keeps no bridge from being repaired.
+      const left = await this.#tools.remains.remove(at.state).then(
+        () => [],
+        (err: unknown) => [err],
+      );
+      return { ...repair, failures: [...repair.failures, ...left] };
     });
   }
 

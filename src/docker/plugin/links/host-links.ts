@@ -42,24 +42,22 @@ export class HostLinks {
   }
 
   /**
-   * Makes a new network's bridge, in the place of one that a lost state has left and no container uses. `state` has the
-   * network. @throws {OverlayError} `ERR_REQUEST_REFUSED`
+   * Looks whether a network, which `state` has, can be made here. Resolves with what makes its bridge, in the place of one
+   * that a lost state has left and no container uses; as long as nothing else is asked of this object.
+   * @throws {OverlayError} `ERR_REQUEST_REFUSED`
    */
-  async makeNetwork(state: PluginState, network: Network): Promise<void> {
+  async prepareNetwork(state: PluginState, network: Network): Promise<() => Promise<void>> {
     const { leftovers, host } = clearPlace(state, network, await this.#look(state));
     const plan = planNetwork(state, network, host);
-    await this.#delete(leftovers);
-    await this.#carryOut(plan);
-  }
-
-  /** Looks whether a network can be made here. @throws {OverlayError} `ERR_REQUEST_REFUSED` */
-  async checkPlace(state: PluginState, network: Network): Promise<void> {
-    const { host } = clearPlace(state, network, await this.#look(state));
-    planNetwork(state, network, host); // throws when the name is somebody else's
+    return async () => {
+      await this.#delete(leftovers);
+      await this.#carryOut(plan);
+    };
   }
 
   /**
-   * Looks whether Docker would take the lease as a pool that it has not named itself. What a lost state has left on it goes.
+   * Looks whether Docker would take the lease as a pool that it has not named itself. What a lost state has left on it goes,
+   * whether anybody hears the answer or not: it is nobody's.
    * @throws {OverlayError} `ERR_REQUEST_REFUSED`
    */
   async checkPool(state: PluginState, lease: HostLease): Promise<void> {

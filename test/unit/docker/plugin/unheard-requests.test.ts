@@ -30,10 +30,16 @@ const NEVER = new AbortController().signal;
 class GatedKernel {
   readonly devices = new Set<string>();
   readonly #kinds = new Map<string, string>();
+  readonly #groups = new Map<string, string>();
   /** Resolves when a run of `ip` has come to the gate. */
   arrived = Promise.withResolvers<undefined>();
   /** How each run ends that has made devices, and deleted none. */
   failure: OverlayError | null = null;
+  /** Names of devices that cannot be deleted. */
+  readonly stuck = new Set<string>();
+  /** How often `ip` was run, and how often to look. */
+  runs = 0;
+  looks = 0;
   #gate: PromiseWithResolvers<undefined> | null = null;
 
   close(): void {
@@ -48,6 +54,7 @@ class GatedKernel {
 
   async look(): Promise<object[]> {
     await this.#pass();
+    this.looks++;
     return [...this.devices].map((ifname, i) => ({
       ifindex: i + 1,
       ifname,
@@ -62,9 +69,16 @@ class GatedKernel {
     await this.#pass();
     for (const words of commands) {
       if (words[1] === "add" && words[0] === "link") this.#add(words[3] ?? "", words);
-      if (words[1] === "del" && this.failure === null) this.devices.delete(words[3] ?? "");
+      if (words[4] === "group") this.#groups.set(words[3] ?? "", words[5] ?? "");
+      if (words[1] === "del" && this.failure === null) this.#delete(words);
     }
     if (this.failure !== null) throw this.failure;
+  }
+
+  #delete([, , by, what]: readonly string[]): void {
+    const names = [...this.devices].filter((one) => (by === "group" ? this.#groups.get(one) : one) === what);
+    if (names.some((name) => this.stuck.has(name))) throw new OverlayError("ERR_KERNEL_FAILED", "busy");
+    for (const name of names) this.devices.delete(name);
   }
 
   #add(name: string, words: readonly string[]): void {
@@ -73,6 +87,7 @@ class GatedKernel {
   }
 
   async #pass(): Promise<void> {
+    this.runs++;
     this.arrived.resolve(undefined);
     await this.#gate?.promise;
   }
@@ -268,12 +283,60 @@ describe("what Docker gives back while the kernel refuses", () => {
     await ask("NetworkDriver.DeleteNetwork", IDS);
     expect([onDisk().networks, newsOfNetworks]).toEqual([[], 2]);
     expect([...kernel.devices].sort()).toEqual([BRIDGE, VETH]);
-    await expect(plugin.repair()).rejects.toThrow("no");
+    expect((await plugin.repair()).failures).toEqual([kernel.failure]);
     kernel.failure = null;
     await plugin.repair();
     expect([...kernel.devices]).toEqual([]);
     await makeNetwork();
     expect(newsOfNetworks).toBe(3);
+  });
+});
+
+describe("devices that could not be deleted when Docker gave them back", () => {
+  it("go all at once, in one run of ip", async () => {
+    await makeNetwork();
+    const ids = Array.from({ length: 20 }, (_, i) => ({
+      ...{ NetworkID: NETWORK_ID, EndpointID: `${100_000_000_000 + i}`.padEnd(64, "0") },
+      Interface: { Address: `10.244.7.${10 + i}/24` },
+    }));
+    for (const one of ids) {
+      await ask("NetworkDriver.CreateEndpoint", one);
+      await ask("NetworkDriver.Join", one);
+    }
+    kernel.failure = new OverlayError("ERR_KERNEL_FAILED", "no");
+    for (const one of ids) await ask("NetworkDriver.DeleteEndpoint", one);
+    expect(kernel.devices.size).toBe(1 + ids.length);
+    kernel.failure = null;
+    kernel.runs = 0;
+    await plugin.repair();
+    expect([...kernel.devices]).toEqual([BRIDGE]);
+    expect(kernel.runs).toBeLessThanOrEqual(5); // two looks, bridge's repair, and the batch
+  });
+
+  it("keep no bridge from being repaired", async () => {
+    await makeNetwork();
+    await ask("NetworkDriver.CreateEndpoint", { ...IDS, Interface: { Address: "10.244.7.2/24" } });
+    await ask("NetworkDriver.Join", IDS);
+    kernel.stuck.add(VETH);
+    await ask("NetworkDriver.DeleteEndpoint", IDS);
+    kernel.devices.delete(BRIDGE);
+    expect(await plugin.repair()).toMatchObject({ failures: [{ message: "busy" }] });
+    expect([...kernel.devices].sort()).toEqual([BRIDGE, VETH]);
+    expect(onDisk().endpoints).toEqual([]);
+  });
+
+  it("stay when Docker has made the same endpoint again", async () => {
+    await makeNetwork();
+    const body = { ...IDS, Interface: { Address: "10.244.7.2/24" } };
+    await ask("NetworkDriver.CreateEndpoint", body);
+    await ask("NetworkDriver.Join", IDS);
+    kernel.stuck.add(VETH);
+    await ask("NetworkDriver.DeleteEndpoint", IDS);
+    kernel.stuck.clear();
+    await ask("NetworkDriver.CreateEndpoint", body);
+    await ask("NetworkDriver.Join", IDS);
+    await plugin.repair();
+    expect([...kernel.devices].sort()).toEqual([BRIDGE, VETH]);
   });
 });
 
@@ -291,9 +354,23 @@ describe("what is left of a network that could neither be made nor removed", () 
     expect([...kernel.devices]).toEqual([]);
   });
 
+  it("goes before Docker is given a pool, which it would refuse beside that", async () => {
+    await ask("IpamDriver.RequestPool", {});
+    expect([...kernel.devices]).toEqual([]);
+  });
+
   it("is not in the way of the next network", async () => {
     await ask("NetworkDriver.CreateNetwork", { ...CREATE_NETWORK, NetworkID: OTHER_ID });
     expect([...kernel.devices]).toEqual(["tw-b2b2b2b2b2b2"]);
+  });
+});
+
+describe("NetworkDriver.CreateNetwork", () => {
+  it("looks at the host once", async () => {
+    await ask("IpamDriver.RequestPool", {});
+    const before = kernel.looks;
+    await ask("NetworkDriver.CreateNetwork", CREATE_NETWORK);
+    expect(kernel.looks - before).toBe(1);
   });
 });
 

@@ -50,6 +50,8 @@ export class DockerPlugin {
   readonly #turns = new Turns();
   /** Networks whose subnet another host may have by now. */
   readonly #moved = new MovedNetworks();
+  /** Whether nothing of an earlier run is left. */
+  #isRidOfStrays = false;
 
   constructor(deps: DockerPluginDeps) {
     this.#deps = deps;
@@ -88,15 +90,13 @@ export class DockerPlugin {
     return await pending.heard;
   }
 
-  /** Deletes what an earlier run left in the kernel, and makes what is missing; failures are logged. */
+  /** Deletes what an earlier run left in the kernel; what cannot be deleted now is left to repairs, and logged. */
   async start(): Promise<void> {
-    const { links, log, store } = this.#deps;
     await this.#turns
-      .take(async () => {
-        const devices = await links.removeStrays(store.state);
-        if (devices > 0) log.info({ devices }, "Devices of endpoints and networks that are no more removed");
-      })
-      .catch((err: unknown) => log.error({ err }, "Cannot remove devices of an earlier run"));
+      .take(() => this.#removeStrays())
+      .catch((err: unknown) =>
+        this.#deps.log.error({ err }, "Cannot remove devices of an earlier run, will retry"),
+      );
   }
 
   /** Makes bridges as they should be, on the host's lease or where nobody knows the lease, and deletes what could not be. */
@@ -109,12 +109,24 @@ export class DockerPlugin {
       const served = networks.filter((network) => !hasMoved(at.view, network));
       const repair = await this.#deps.links.repair(at.state, served);
       // After it: a host that hangs is given up once, and what cannot be deleted keeps no bridge from being repaired.
-      const left = await this.#tools.remains.remove(at.state).then(
+      const left = await this.#removeLeft().then(
         () => [],
         (err: unknown) => [err],
       );
       return { ...repair, failures: [...repair.failures, ...left] };
     });
+  }
+
+  async #removeLeft(): Promise<void> {
+    if (!this.#isRidOfStrays) await this.#removeStrays();
+    await this.#tools.remains.remove(this.state);
+  }
+
+  async #removeStrays(): Promise<void> {
+    const { links, log } = this.#deps;
+    const devices = await links.removeStrays(this.state);
+    this.#isRidOfStrays = true;
+    if (devices > 0) log.info({ devices }, "Devices of endpoints and networks that are no more removed");
   }
 
   /** Frees what Docker no longer knows; what has changed since it was found stays. */

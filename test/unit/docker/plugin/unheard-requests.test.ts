@@ -31,6 +31,7 @@ class GatedKernel {
   readonly devices = new Set<string>();
   readonly #kinds = new Map<string, string>();
   readonly #groups = new Map<string, string>();
+  readonly aliases = new Map<string, string>();
   /** Resolves when a run of `ip` has come to the gate. */
   arrived = Promise.withResolvers<undefined>();
   /** How each run ends that has made devices, and deleted none. */
@@ -58,6 +59,7 @@ class GatedKernel {
     return [...this.devices].map((ifname, i) => ({
       ifindex: i + 1,
       ifname,
+      ifalias: this.aliases.get(ifname),
       flags: ["UP"],
       mtu: 1472,
       linkinfo: { info_kind: this.#kinds.get(ifname) },
@@ -69,6 +71,7 @@ class GatedKernel {
     await this.#pass();
     for (const words of commands) {
       if (words[1] === "add" && words[0] === "link") this.#add(words[3] ?? "", words);
+      if (words[4] === "alias") this.aliases.set(words[3] ?? "", words[5] ?? "");
       if (words[4] === "group") this.#groups.set(words[3] ?? "", words[5] ?? "");
       if (words[1] === "del" && this.failure === null) this.#delete(words);
     }
@@ -270,6 +273,7 @@ describe("a request whose answer nobody hears", () => {
 
 describe("what Docker gives back while the kernel refuses", () => {
   beforeEach(async () => {
+    await plugin.start();
     await makeNetwork();
     await ask("NetworkDriver.CreateEndpoint", { ...IDS, Interface: { Address: "10.244.7.2/24" } });
     await ask("NetworkDriver.Join", IDS);
@@ -293,6 +297,8 @@ describe("what Docker gives back while the kernel refuses", () => {
 });
 
 describe("devices that could not be deleted when Docker gave them back", () => {
+  beforeEach(async () => await plugin.start());
+
   it("go all at once, in one run of ip", async () => {
     await makeNetwork();
     const ids = Array.from({ length: 20 }, (_, i) => ({
@@ -337,6 +343,23 @@ describe("devices that could not be deleted when Docker gave them back", () => {
     await ask("NetworkDriver.Join", IDS);
     await plugin.repair();
     expect([...kernel.devices].sort()).toEqual([BRIDGE, VETH]);
+  });
+});
+
+describe("a device of an earlier run that could not be deleted at the start", () => {
+  it("goes at a later look", async () => {
+    kernel.devices.add(VETH);
+    kernel.aliases.set(VETH, `twill-docker:${plugin.state.instanceId}:endpoint:${ENDPOINT_ID}`);
+    kernel.stuck.add(VETH);
+    await plugin.start();
+    expect(await plugin.repair()).toMatchObject({ failures: [{ message: "busy" }] });
+    expect([...kernel.devices]).toEqual([VETH]);
+    kernel.stuck.clear();
+    expect(await plugin.repair()).toMatchObject({ failures: [] });
+    expect([...kernel.devices]).toEqual([]);
+    const looks = kernel.looks;
+    await plugin.repair();
+    expect(kernel.looks).toBe(looks); // none is looked for any more
   });
 });
 

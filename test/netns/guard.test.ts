@@ -21,6 +21,7 @@ import {
   makeVxlanDevice,
   podIp,
   rulesOf,
+  DIRECT_TUNNEL,
   sendDatagrams,
 } from "../support/guarded-hosts.ts";
 import { prefixOf } from "../support/ipv4.ts";
@@ -239,7 +240,7 @@ describe("the underlay", () => {
     );
     await peer.ip(`route add ${own.subnet} via ${own.underlayIp}`);
     const peers = [guarded(peer, true), guarded(stranger)];
-    for (const tunnel of [rulesOf(own, []).tunnel, null]) {
+    for (const tunnel of [DIRECT_TUNNEL, null]) {
       await bench.guardOwn({ tunnel, peers });
       expect((await ping(own.pod, podIp(peer))).received).toBe(3);
       expect((await ping(peer.pod, podIp(own))).received).toBe(3);
@@ -271,7 +272,7 @@ describe("the underlay", () => {
     expect(await ask(peer)).toBe(0);
     await expectDrops(guard, { guardDropUnencapsulated: 6 });
 
-    await bench.guardOwn({ peers: [guarded(peer, true)] });
+    await bench.guardOwn({ peers: [guarded(peer, true)], tunnel: DIRECT_TUNNEL });
     expect(await ask(stranger)).toBe(0);
     expect((await ping(peer.namespace, deviceIp(own))).received).toBe(3);
     expect((await ping(peer.pod, deviceIp(own))).received).toBe(3);

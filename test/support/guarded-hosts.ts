@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { createGuardKeeper } from "../../src/kernel/firewall/guard-keeper.ts";
 import type { GuardKeeper } from "../../src/kernel/firewall/guard-keeper.ts";
-import type { GuardedPeer, GuardRules } from "../../src/kernel/firewall/guard-rules.ts";
+import type { GuardedPeer, GuardRules, GuardedTunnel } from "../../src/kernel/firewall/guard-rules.ts";
 import { createNftCommand } from "../../src/kernel/firewall/nft-command.ts";
 import type { NftCommand } from "../../src/kernel/firewall/nft-command.ts";
 import type { Namespace } from "../../src/lab/machine/namespace.ts";
@@ -22,6 +22,16 @@ export const VNI = 1;
 export const VXLAN_PORT = 8472;
 export const DEVICE = `flannel.${VNI}`;
 /** Of inner frames; nobody asks whose it is. */
+/** The kernel's vxlan. */
+const TUNNEL: GuardedTunnel = {
+  port: VXLAN_PORT,
+  deviceName: DEVICE,
+  isInKernel: true,
+  isDirectRouting: false,
+};
+/** The same with DirectRouting. */
+export const DIRECT_TUNNEL: GuardedTunnel = { ...TUNNEL, isDirectRouting: true };
+
 export const SENDER_MAC = "02:00:00:00:00:fe";
 /** Where inner UDP packets go to; nobody listens. */
 export const POD_PORT = 4001;
@@ -180,7 +190,7 @@ export function rulesOf(
     ownSubnet: prefixOf(host.subnet),
     underlayInterface: "eth0",
     underlayPrefixes: [prefixOf("192.0.2.0/24")],
-    tunnel: { port: VXLAN_PORT, deviceName: DEVICE, isInKernel: true, isDirectRouting: false },
+    tunnel: TUNNEL,
     isSourceChecked: true,
     peers,
     ...fields,

@@ -14,7 +14,7 @@ import { describeAgent } from "./health/agent-status.ts";
 import type { HealthSource } from "./health/health-responses.ts";
 import { NodeReadiness } from "./health/node-readiness.ts";
 import { OlderClaimReport } from "./health/older-claim-report.ts";
-import { TaskGroup } from "./loops/task-group.ts";
+import { TaskGroup } from "../process/task-group.ts";
 import { KernelWatch } from "./overlay/kernel-watch.ts";
 import { OverlaySeat } from "./overlay/overlay-seat.ts";
 import type { Overlay, OverlayDeps, OverlayEvent } from "./overlay/overlay.ts";

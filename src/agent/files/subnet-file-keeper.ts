@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "../../net/clock.ts";
 import { FailureLog } from "../../subnet-lease/failure-log.ts";
-import { Bell } from "../loops/bell.ts";
+import { Bell } from "../../process/bell.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import type { FileModes } from "../../files/replace-file.ts";
 

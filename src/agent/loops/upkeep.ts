@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Clock } from "../../net/clock.ts";
 import { FailureLog } from "../../subnet-lease/failure-log.ts";
 import { AuditSchedule } from "./audit-schedule.ts";
-import { Bell } from "./bell.ts";
+import { Bell } from "../../process/bell.ts";
 
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 5000;

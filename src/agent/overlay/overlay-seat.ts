@@ -5,7 +5,7 @@ import type { CachedState } from "../../peers/cached-state.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import type { LeaseView } from "../../subnet-lease/lease.ts";
 import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
-import type { TaskGroup } from "../loops/task-group.ts";
+import type { TaskGroup } from "../../process/task-group.ts";
 import { subnetOf } from "../../subnet-lease/lease-state.ts";
 import { backendFor } from "./backend-for.ts";
 import { createOverlay } from "./overlay.ts";

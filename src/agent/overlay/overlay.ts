@@ -13,7 +13,7 @@ import type { LeaseState } from "../../subnet-lease/lease-state.ts";
 import type { LeaseAttributes, LeaseView } from "../../subnet-lease/lease.ts";
 import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
 import type { Registry } from "../../subnet-lease/registry.ts";
-import { TaskGroup } from "../loops/task-group.ts";
+import { TaskGroup } from "../../process/task-group.ts";
 import type { StartPlan } from "../start/start-plan.ts";
 import { backendFor } from "./backend-for.ts";
 import { Firewall } from "./firewall.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../net/clock.ts";
+import type { Clock } from "../net/clock.ts";
 
 /** Wakes one loop that otherwise sleeps. A ring while the loop is at work is not lost: its next wait ends at once. */
 export class Bell {

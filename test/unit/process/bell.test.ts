@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Bell } from "../../../../src/agent/loops/bell.ts";
-import { FakeClock } from "../../../support/fake-clock.ts";
+import { Bell } from "../../../src/process/bell.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 
 describe("Bell", () => {
   it("ends a wait at the ring, and the next one when it rang in between", async () => {

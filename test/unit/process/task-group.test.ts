@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TaskGroup } from "../../../../src/agent/loops/task-group.ts";
+import { TaskGroup } from "../../../src/process/task-group.ts";
 
 describe("TaskGroup", () => {
   const untilAborted = (signal: AbortSignal): Promise<void> =>

@@ -36,8 +36,11 @@ export function agentArguments(args: readonly string[]): string[] {
   return normalizeGoFlags(args, AGENT_OPTION_LIST);
 }
 
-/** Values stay text here: config.ts reads flags and variables in one way. */
-function toCommanderOption(definition: OptionDefinition<unknown>, texts: Map<string, string[]>): Option {
+/** An option of the agent's as commander takes it. Values stay text here: config.ts reads flags and variables in one way. */
+export function toCommanderOption(
+  definition: OptionDefinition<unknown>,
+  texts: Map<string, string[]>,
+): Option {
   const placeholder = definition.kind === "boolean" ? "bool" : definition.kind;
   const option = new Option(`--${definition.name} <${placeholder}>`, describe(definition));
   return option.argParser((text: string) => {

@@ -67,6 +67,13 @@ const COMMANDS: readonly CommandEntry[] = [
     },
   },
   {
+    name: "docker-names",
+    description: "answer for the names of containers on every host, as a DNS server on this host's subnet",
+    async load(_out, args) {
+      return { command: (await import("./docker-names.ts")).dockerNamesCommand(), args };
+    },
+  },
+  {
     name: "pod",
     description: "run commands on this host's subnet, each in a network namespace of its own",
     async load(out, args) {

@@ -41,12 +41,16 @@ const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["agent", { imports: LOWER_ROOMS }],
   // A bridge and veths are links like the agent's own.
   ["docker", { imports: ["net", "local-http", "files", "process", "kernel"], types: LOCAL_API }],
+  ["names", { imports: ["net", "local-http", "files", "process", "subnet-lease"] }],
   ["cni", { imports: ["net", "files"], types: LOCAL_API }],
   // A pod is attached by a plugin, as twill-cni attaches by one: there is one way to call it.
   ["pod", { imports: ["net", "files", "cni"], types: LOCAL_API }],
   ["lab", { imports: ["net", "local-http", "files"], types: LOCAL_API }],
   ["bench", { imports: ["net", "files", "lab"], types: LOCAL_API }],
-  ["cli", { imports: [...LOWER_ROOMS, "local-http", "agent", "docker", "cni", "pod", "lab", "bench"] }],
+  [
+    "cli",
+    { imports: [...LOWER_ROOMS, "local-http", "agent", "docker", "names", "cni", "pod", "lab", "bench"] },
+  ],
 ]);
 
 const MAX_LINES = 350;

@@ -55,7 +55,7 @@ describe("packaging/systemd", () => {
 
   it("runs the program in each service", () => {
     const services = files.filter((file) => file.endsWith(".service") || file.endsWith(".conf"));
-    expect(services).toHaveLength(4);
+    expect(services).toHaveLength(5);
     expect(new Set(commands.map(({ file }) => file))).toEqual(new Set(services));
   });
 

@@ -1,0 +1,86 @@
+/**
+ * Keeps the names of this host's containers equal to what its engine says: the list is read at the start, after events,
+ * and now and then without one. While the engine is away the last names stay: containers outlive their dockerd.
+ */
+import type { Logger } from "pino";
+import type { Clock } from "../../net/clock.ts";
+import type { Ipv4Prefix } from "../../net/ipv4.ts";
+import { escapeUntrusted } from "../../net/untrusted-text.ts";
+import { Bell } from "../../process/bell.ts";
+import { keepTrying } from "../keep-trying.ts";
+import type { HostNames } from "../record/host-names.ts";
+import { parseContainers } from "./container-names.ts";
+import { hearEvents, listContainers } from "./docker-api.ts";
+
+/** The start of a compose project is a burst of events. */
+const DEBOUNCE_MS = 100;
+/** Finds what an event has not told. */
+const LOOK_EVERY_MS = 30_000;
+/** Names that were told as skipped: more are somebody's game. */
+const MAX_TOLD = 1_000;
+
+export interface FollowEngineOptions {
+  readonly dockerSocket: string;
+  /** Addresses outside of it are not ours to name. */
+  readonly subnet: Ipv4Prefix;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+  readonly onNames: (names: HostNames) => void;
+}
+
+/** Follows until the signal is aborted, then resolves. */
+export async function followEngine(options: FollowEngineOptions, signal: AbortSignal): Promise<void> {
+  const told = new Set<string>();
+  const lines = {
+    failed: "Cannot follow Docker, will retry",
+    recovered: "Docker tells its containers again",
+  };
+  await keepTrying(
+    { ...options, ...lines },
+    (onSuccess) => followOnce(options, told, onSuccess, signal),
+    signal,
+  );
+}
+
+/** From one stream of events to its end. */
+async function followOnce(
+  options: FollowEngineOptions,
+  told: Set<string>,
+  onLook: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { dockerSocket, clock } = options;
+  const bell = new Bell();
+  const stream = new AbortController();
+  const end = (): void => {
+    stream.abort();
+    bell.ring();
+  };
+  try {
+    const streamSignal = AbortSignal.any([signal, stream.signal]);
+    await hearEvents(dockerSocket, { event: () => bell.ring(), end }, streamSignal);
+    while (!stream.signal.aborted) {
+      await look(options, told);
+      onLook();
+      await bell.wait(LOOK_EVERY_MS, clock, signal);
+      await clock.sleep(DEBOUNCE_MS, signal);
+      bell.silence(); // what rang is of before the look; what rings during it is of after
+    }
+  } finally {
+    stream.abort();
+  }
+}
+
+async function look(
+  { dockerSocket, subnet, log, onNames }: FollowEngineOptions,
+  told: Set<string>,
+): Promise<void> {
+  const { names, skipped } = parseContainers(await listContainers(dockerSocket), subnet);
+  for (const name of skipped) {
+    if (told.has(name) || told.size >= MAX_TOLD) continue;
+    told.add(name);
+    log.debug({ name: escapeUntrusted(name) }, "Container has a name that the DNS cannot say, left out");
+  }
+  onNames(names);
+}

@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { parseContainers } from "../../../../src/names/engine/container-names.ts";
+import { prefixOf } from "../../../support/ipv4.ts";
+
+const SUBNET = prefixOf("10.244.5.0/24");
+
+interface Container {
+  readonly names: readonly string[];
+  readonly addresses: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** As Docker 20.10 answers, without what is not read. */
+function answer(containers: readonly Container[]): string {
+  return JSON.stringify(
+    containers.map(({ names, addresses, labels = {} }) => ({
+      Names: names,
+      Labels: labels,
+      State: "running",
+      NetworkSettings: {
+        Networks: Object.fromEntries(
+          addresses.map((IPAddress, i) => [`net${i}`, { IPAddress, Aliases: null }]),
+        ),
+      },
+    })),
+  );
+}
+
+function read(text: string): Record<string, string[]> {
+  const { names } = parseContainers(text, SUBNET);
+  return Object.fromEntries([...names].map(([name, addresses]) => [name, addresses.map(String)]));
+}
+
+const compose = (service: string, project: string, more = {}): Record<string, string> => ({
+  "com.docker.compose.service": service,
+  "com.docker.compose.project": project,
+  ...more,
+});
+
+describe("parseContainers", () => {
+  it("names a container in lower case, by its addresses of the subnet only", () => {
+    const addresses = ["172.17.0.2", "10.244.5.2", "10.244.6.2", ""];
+    expect(read(answer([{ names: ["/Web"], addresses }]))).toEqual({ web: ["10.244.5.2"] });
+  });
+
+  it("names no container that has no address there, as with --network=host", () => {
+    expect(read(answer([{ names: ["/web"], addresses: [""] }]))).toEqual({});
+  });
+
+  it("does not take the names that links give", () => {
+    expect(read(answer([{ names: ["/db", "/web/database"], addresses: ["10.244.5.2"] }]))).toEqual({
+      db: ["10.244.5.2"],
+    });
+  });
+
+  it("gives a service of compose the addresses of all its containers", () => {
+    const containers = [2, 3].map((i) => ({
+      names: [`/shop_web_${i}`],
+      addresses: [`10.244.5.${i}`],
+      labels: compose("web", "shop", { "com.docker.compose.oneoff": "False" }),
+    }));
+    expect(read(answer(containers))).toEqual({
+      shop_web_2: ["10.244.5.2"],
+      shop_web_3: ["10.244.5.3"],
+      web: ["10.244.5.2", "10.244.5.3"],
+      "web.shop": ["10.244.5.2", "10.244.5.3"],
+    });
+  });
+
+  it("does not take a container of docker-compose run for one of the service", () => {
+    const labels = compose("web", "shop", { "com.docker.compose.oneoff": "True" });
+    const names = ["/shop_web_run_1"];
+    expect(read(answer([{ names, addresses: ["10.244.5.2"], labels }]))).toEqual({
+      shop_web_run_1: ["10.244.5.2"],
+    });
+  });
+
+  it("tells which names the DNS cannot say, of containers that it would name", () => {
+    const labels = compose("we b", "shop");
+    const containers = [
+      { names: ["/web-"], addresses: ["10.244.5.2"], labels },
+      { names: ["/other-"], addresses: ["172.17.0.2"] },
+    ];
+    const { names, skipped } = parseContainers(answer(containers), SUBNET);
+    expect(names.size).toBe(0);
+    expect(skipped).toEqual(["web-", "we b", "we b.shop"]);
+  });
+
+  it.each(["", "{}", "null", '"x"', "<html>"])("refuses the answer %j", (text) => {
+    expect(() => parseContainers(text, SUBNET)).toThrow(/no JSON list/);
+  });
+
+  it.each([
+    "[null]",
+    '[{"Names":"/web"}]',
+    '[{"Names":[1],"NetworkSettings":{"Networks":{"n":{"IPAddress":"10.244.5.2"}}}}]',
+    '[{"Names":["/web"],"NetworkSettings":[]}]',
+    '[{"Names":["/web"],"Labels":null,"NetworkSettings":{"Networks":{"n":{"IPAddress":7}}}}]',
+  ])("makes nothing of %s", (text) => expect(read(text)).toEqual({}));
+});

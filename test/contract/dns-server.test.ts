@@ -24,6 +24,8 @@ const NAMES: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 const ZONE = { name: "twill", find: (name: string) => NAMES.get(name)?.map(addressOf) ?? null };
 const REFUSED = 5;
+/** Below the time after which every connection ends. */
+const AT_ONCE_MS = 2_000;
 const QUESTION: Packet = { type: "query", id: 1, questions: [{ name: "web.twill", type: "A" }] };
 
 function show(answer: Buffer): { rcode: number; answers: unknown } {
@@ -114,10 +116,20 @@ describe("DnsServer", () => {
   ])("ends a connection that sends %s", async (_what, bytes) => {
     const socket = connect({ host: "127.0.0.1", port: options.port });
     let got = 0;
+    let isClosed = false;
     socket.on("data", (chunk: Buffer) => (got += chunk.length)).on("error", () => undefined);
-    socket.write(bytes);
-    await once(socket, "close");
+    socket.on("close", () => (isClosed = true)).write(bytes);
+    await eventually(() => isClosed, { timeoutMs: AT_ONCE_MS });
     expect(got).toBe(0);
+  });
+
+  it("ends a connection whose asker says nothing more", async () => {
+    const socket = connect({ host: "127.0.0.1", port: options.port });
+    let isClosed = false;
+    socket.on("close", () => (isClosed = true)).on("error", () => undefined);
+    socket.write(streamEncode(QUESTION));
+    await once(socket, "data");
+    await eventually(() => isClosed, { timeoutMs: 10_000 });
   });
 
   it("takes no more connections than it can hold, and answers on", async () => {
@@ -146,8 +158,9 @@ describe("DnsServer", () => {
     socket.on("error", () => undefined);
     await once(socket, "connect");
     await eventually(async () => (await resolver.resolve4("web.twill")).length === 1);
+    const startMs = performance.now();
     await server.close();
-    await once(socket, "close");
+    expect(performance.now() - startMs).toBeLessThan(AT_ONCE_MS);
     server = await DnsServer.open(options);
     expect(await resolver.resolve4("web.twill")).toEqual(["10.244.5.2"]);
   });

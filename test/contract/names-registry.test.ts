@@ -4,6 +4,7 @@ import { systemClock } from "../../src/agent/process/system-clock.ts";
 import { NameTable } from "../../src/names/name-table.ts";
 import { followNames } from "../../src/names/record/follow-names.ts";
 import { NamesPublisher } from "../../src/names/record/publish-names.ts";
+import { STOP_DEADLINE_MS } from "../../src/process/stop-signals.ts";
 import type { Registry } from "../../src/subnet-lease/registry.ts";
 import { openEtcd } from "../support/etcd-clients.ts";
 import { EtcdServer } from "../support/etcd-server.ts";
@@ -123,6 +124,17 @@ describe("names in etcd", () => {
     await finds(a, "db", ["10.244.2.3"]);
     await b[Symbol.asyncDispose]();
     expect(await valueOf(b.key)).toBe("");
+    await finds(a, "db", null);
+  });
+
+  it("keep nobody from ending while etcd does not answer", async () => {
+    b.publish({ db: "10.244.2.3" });
+    await finds(a, "db", ["10.244.2.3"]);
+    etcd.pause();
+    const startMs = performance.now();
+    await b[Symbol.asyncDispose]();
+    expect(performance.now() - startMs).toBeLessThan(STOP_DEADLINE_MS);
+    etcd.resume();
     await finds(a, "db", null);
   });
 

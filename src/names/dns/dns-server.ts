@@ -14,7 +14,7 @@ import type { Zone } from "./answer-query.ts";
 
 /** Askers come by TCP for long answers only, and each is answered at once. */
 const MAX_CONNECTIONS = 64;
-const CONNECTION_DEADLINE_MS = 10_000;
+const CONNECTION_DEADLINE_MS = 5_000;
 const LENGTH_BYTES = 2;
 /** What is refused to strangers or dropped is counted, and told as a number. */
 const COUNT_LINES = { maxLines: 0, windowMs: 60_000 };

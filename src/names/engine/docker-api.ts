@@ -13,7 +13,7 @@ const HTTP_OK = 200;
 /** Everything after which names or addresses may be others. */
 const EVENTS = {
   type: ["container", "network"],
-  event: ["start", "die", "rename", "connect", "disconnect"],
+  event: ["start", "die", "stop", "destroy", "rename", "connect", "disconnect"],
 };
 
 /** The engine's list of running containers, as text. @throws {OverlayError} `ERR_DOCKER_FAILED` */

@@ -14,6 +14,12 @@ import { hearEvents, listContainers } from "./docker-api.ts";
 
 /** The start of a compose project is a burst of events. */
 const DEBOUNCE_MS = 100;
+/**
+ * Docker 20.10 tells that a container has died before its list says so: in between the network is given back, which takes a
+ * plugin its time. So looks follow an event, each after four times the pause of the one before, up to that of every look.
+ */
+const LOOK_AGAIN_MS = 1_000;
+const LOOK_AGAIN_FACTOR = 4;
 /** Finds what an event has not told. */
 const LOOK_EVERY_MS = 30_000;
 /** Names that were told as skipped: more are somebody's game. */
@@ -53,19 +59,26 @@ async function followOnce(
   const { dockerSocket, clock } = options;
   const bell = new Bell();
   const stream = new AbortController();
+  let hasChanged = true;
+  const event = (): void => {
+    hasChanged = true;
+    bell.ring();
+  };
   const end = (): void => {
     stream.abort();
     bell.ring();
   };
   try {
     const streamSignal = AbortSignal.any([signal, stream.signal]);
-    await hearEvents(dockerSocket, { event: () => bell.ring(), end }, streamSignal);
-    while (!stream.signal.aborted) {
+    await hearEvents(dockerSocket, { event, end }, streamSignal);
+    for (let pauseMs = LOOK_AGAIN_MS; !stream.signal.aborted; pauseMs *= LOOK_AGAIN_FACTOR) {
+      if (hasChanged) pauseMs = LOOK_AGAIN_MS;
+      hasChanged = false;
+      bell.silence(); // what rang is of before the look; what rings during it is of after
       await look(options, told);
       onLook();
-      await bell.wait(LOOK_EVERY_MS, clock, signal);
+      await bell.wait(Math.min(pauseMs, LOOK_EVERY_MS), clock, signal);
       await clock.sleep(DEBOUNCE_MS, signal);
-      bell.silence(); // what rang is of before the look; what rings during it is of after
     }
   } finally {
     stream.abort();

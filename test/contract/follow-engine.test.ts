@@ -1,0 +1,184 @@
+/** Following a Docker engine whose answers come when and how a test wants: what real ones do now and then. */
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { Server, ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../src/agent/process/system-clock.ts";
+import { followEngine } from "../../src/names/engine/follow-engine.ts";
+import { eventually } from "../support/eventually.ts";
+import { prefixOf } from "../support/ipv4.ts";
+import { recordLog } from "../support/log-lines.ts";
+
+/** Far below the pause between two looks without a cause, 30 s. */
+const SOON = { timeoutMs: 8_000 };
+
+/** The two answers of an engine's API that are read, in the place of Docker. */
+class ScriptedEngine {
+  /** Body of the next lists. */
+  list = "[]";
+  status = 200;
+  looks = 0;
+  /** Streams of events that were asked for. */
+  streams = 0;
+  readonly #streams = new Set<ServerResponse>();
+  #server: Server | null = null;
+
+  async start(socketPath: string): Promise<void> {
+    this.#server = createServer((request, response) => {
+      if (request.url?.startsWith("/events?filters=") === true) {
+        this.streams++;
+        response.flushHeaders();
+        this.#streams.add(response);
+      } else if (request.url === "/containers/json") {
+        this.looks++;
+        response.writeHead(this.status).end(this.list);
+      } else response.writeHead(404).end();
+    });
+    this.#server.listen(socketPath);
+    await once(this.#server, "listening");
+  }
+
+  runs(...names: readonly string[]): void {
+    this.list = JSON.stringify(
+      names.map((name, i) => ({
+        Names: [`/${name}`],
+        Labels: {},
+        NetworkSettings: { Networks: { overlay: { IPAddress: `10.244.5.${i + 2}` } } },
+      })),
+    );
+  }
+
+  tellEvent(): void {
+    for (const stream of this.#streams) stream.write('{"Type":"container","Action":"die"}\n');
+  }
+
+  endStreams(): void {
+    for (const stream of this.#streams) stream.end();
+    this.#streams.clear();
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    this.#streams.clear();
+    if (server === null) return;
+    server.closeAllConnections();
+    server.close();
+    await once(server, "close");
+  }
+}
+
+describe("followEngine", () => {
+  let directory: string, dockerSocket: string;
+  let engine: ScriptedEngine;
+  let names: string[];
+  let stop: AbortController;
+  let following: Promise<void>;
+  const { log, lines } = recordLog();
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "twill-engine-"));
+    dockerSocket = join(directory, "docker.sock");
+    engine = new ScriptedEngine();
+    engine.runs("web");
+    names = [];
+    lines.length = 0;
+    stop = new AbortController();
+  });
+  afterEach(async () => {
+    stop.abort();
+    await following;
+    await engine.stop();
+    await rm(directory, { recursive: true });
+  });
+
+  function follow(): void {
+    const deps = { clock: systemClock, random: Math.random, log };
+    const onNames = (now: ReadonlyMap<string, unknown>): void => void (names = [...now.keys()]);
+    following = followEngine(
+      { ...deps, dockerSocket, subnet: prefixOf("10.244.5.0/24"), onNames },
+      stop.signal,
+    );
+  }
+
+  it("looks again after an event that the list does not show yet", async () => {
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => expect(names).toEqual(["web"]), SOON);
+    const before = engine.looks;
+    engine.tellEvent();
+    await eventually(() => engine.looks === before + 1, SOON);
+    engine.runs(); // no event tells of it
+    await eventually(() => expect(names).toEqual([]), SOON);
+  });
+
+  it("makes one look of a burst of events", async () => {
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => expect(names).toEqual(["web"]), SOON);
+    const before = engine.looks;
+    engine.runs("web", "db");
+    for (let i = 0; i < 30; i++) {
+      engine.tellEvent();
+      await delay(1); // as events come, each by itself
+    }
+    await eventually(() => expect(names).toEqual(["db", "web"]), SOON);
+    expect(engine.looks - before).toBeLessThanOrEqual(3);
+  });
+
+  it("waits for an engine that is not there, says what to do, and comes back to one that was started anew", async () => {
+    follow();
+    await eventually(() => lines.length > 0, SOON);
+    expect(lines[0]).toMatchObject({ level: "warn", msg: "Cannot follow Docker, will retry", dockerSocket });
+    expect(JSON.stringify(lines[0])).toContain("nobody listens there; start Docker, or give --docker-socket");
+    await engine.start(dockerSocket);
+    await eventually(() => expect(names).toEqual(["web"]), SOON);
+
+    await engine.stop();
+    await eventually(() => lines.filter(({ level }) => level === "warn").length === 2, SOON);
+    expect(names).toEqual(["web"]); // containers outlive their dockerd
+    engine.runs("db");
+    await engine.start(dockerSocket);
+    await eventually(() => expect(names).toEqual(["db"]), SOON);
+    expect(lines.at(-1)).toMatchObject({ level: "info", msg: "Docker tells its containers again" });
+  });
+
+  it("asks for events anew when they end", async () => {
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => expect(names).toEqual(["web"]), SOON);
+    engine.endStreams();
+    await eventually(() => engine.streams === 2, SOON);
+  });
+
+  it.each([
+    ["an error", { status: 500, list: "{}" }, "it answers with status 500"],
+    ["no list", { status: 200, list: '{"message":"no"}' }, "the answer is no JSON list"],
+  ])("keeps the names while the engine answers with %s", async (_what, answer, reason) => {
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => expect(names).toEqual(["web"]), SOON);
+    Object.assign(engine, answer);
+    engine.tellEvent();
+    await eventually(() => expect(JSON.stringify(lines)).toContain(reason), SOON);
+    expect(names).toEqual(["web"]);
+    engine.status = 200;
+    engine.runs("db");
+    await eventually(() => expect(names).toEqual(["db"]), SOON);
+  });
+
+  it("tells once of a name that the DNS cannot say", async () => {
+    engine.runs("web-", "db");
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => expect(names).toEqual(["db"]), SOON);
+    const before = engine.looks;
+    engine.tellEvent();
+    await eventually(() => engine.looks > before, SOON);
+    expect(lines.filter(({ name }) => name === "web-")).toHaveLength(1);
+  });
+});

@@ -95,7 +95,7 @@ describe("a pod whose first process is gone", () => {
       script,
       `trap '' TERM; [ "$1" -gt 0 ] || exit 0; echo "$1" >>${count}; sleep 3600 & setsid sh ${script} $(($1 - 1)) & exit 0\n`,
     );
-    const generations = 1_500;
+    const generations = 6_000;
     const pod = await startPod(host, "web", ["sh", script, `${generations}`]);
     const left = (): number => Number(readFileSync(count, "utf8").trim().split("\n").at(-1));
     await eventually(() => expect(left()).toBeLessThan(generations - 20));

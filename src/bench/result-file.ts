@@ -4,6 +4,7 @@ import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { OverlayError } from "../net/overlay-error.ts";
 import type { ErrorCode } from "../net/overlay-error.ts";
+import { reasonOf } from "../net/reason-of.ts";
 import type { BenchResult } from "./bench-result.ts";
 
 export class ResultFile {
@@ -49,6 +50,6 @@ export class ResultFile {
 }
 
 function cannotWrite(code: ErrorCode, path: string, err: unknown): OverlayError {
-  const problem = err instanceof Error ? err.message : String(err);
+  const problem = reasonOf(err);
   return new OverlayError(code, `Cannot write ${path}: ${problem}`, {}, { cause: err });
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { readAgentPath } from "../agent/config.ts";
 import { loadCniConfig, ownCniConfig } from "../pod/cni-config.ts";
-import { formatPods, seePods } from "../pod/list-pods.ts";
+import { formatPods, readPodStates } from "../pod/list-pods.ts";
 import { requirePodName } from "../pod/pod-name.ts";
 import { DEFAULT_PODS_DIRECTORY, PodStore } from "../pod/pod-store.ts";
 import { commandInPod, endPod, requireRunningPod } from "../pod/pods.ts";
@@ -114,7 +114,7 @@ function listCommand(out: NodeJS.WritableStream): Command {
   return withStore(new Command("list"))
     .description("show the pods of this host")
     .action(async (options: StoreOptions) => {
-      out.write(formatPods(await seePods(new PodStore(options.podsDir))));
+      out.write(formatPods(await readPodStates(new PodStore(options.podsDir))));
     });
 }
 

@@ -1,4 +1,5 @@
 import { OverlayError } from "../net/overlay-error.ts";
+import { reasonOf } from "../net/reason-of.ts";
 
 /** What a runtime tells failures apart by: the numbers of the CNI specification 1.0.0, section 5. */
 export const CNI_CODE = {
@@ -35,7 +36,7 @@ export class CniError extends OverlayError {
 
 /** What a failed plugin prints: the error as the specification wants it. Never a stack. */
 export function formatError(err: unknown, cniVersion: string): string {
-  const msg = err instanceof Error ? err.message : String(err);
+  const msg = reasonOf(err);
   const details = err instanceof CniError && err.details !== undefined ? { details: err.details } : {};
   return `${JSON.stringify({ cniVersion, code: cniCodeOf(err), msg, ...details })}\n`;
 }

@@ -1,6 +1,7 @@
 /** The network's configuration, which a runtime writes to our standard input. Its keys are those of flannel's plugin. */
 import { isAbsolute } from "node:path";
 import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
+import { reasonOf } from "../net/reason-of.ts";
 import { showUntrustedJson } from "../net/untrusted-text.ts";
 import { CNI_CODE, CniError } from "./cni-error.ts";
 import { CNI_NAME } from "./plugin-request.ts";
@@ -77,7 +78,7 @@ function parseJson(text: string): JsonObject {
   try {
     value = JSON.parse(text);
   } catch (err) {
-    const what = text.trim() === "" ? "it is empty" : err instanceof Error ? err.message : String(err);
+    const what = text.trim() === "" ? "it is empty" : reasonOf(err);
     throw decodingFailed(what, err);
   }
   if (isJsonObject(value)) return value;

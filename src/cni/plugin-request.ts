@@ -1,5 +1,5 @@
 /** What a runtime says in environment variables. It becomes paths and names of devices, so nothing is taken unchecked. */
-import { isDeviceName } from "../net/device-name.ts";
+import { DEVICE_NAME_ADVICE, isDeviceName } from "../net/device-name.ts";
 import { showUntrusted } from "../net/untrusted-text.ts";
 import { CNI_CODE, CniError } from "./cni-error.ts";
 
@@ -52,9 +52,7 @@ export function readAttachment(env: Environment): Attachment {
     );
   }
   if (!isDeviceName(interfaceName)) {
-    throw invalid(
-      `Cannot use CNI_IFNAME ${showUntrusted(interfaceName)}: need a name of a network interface, 1 to 15 characters without space, "/" and ":"`,
-    );
+    throw invalid(`Cannot use CNI_IFNAME ${showUntrusted(interfaceName)}: ${DEVICE_NAME_ADVICE}`);
   }
   return { containerId, interfaceName };
 }

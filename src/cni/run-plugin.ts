@@ -1,4 +1,5 @@
 /** `twill-cni`: one call by a container runtime, from its variables to what is printed. */
+import { reasonOf } from "../net/reason-of.ts";
 import { attach, checkAttachment, detach } from "./attach.ts";
 import type { PluginCall } from "./attach.ts";
 import { deadlineAfter } from "./call/call-plugin.ts";
@@ -47,7 +48,7 @@ async function readAll(readInput: () => Promise<string>): Promise<string> {
   try {
     return await readInput();
   } catch (err) {
-    const reason = err instanceof Error ? err.message : String(err);
+    const reason = reasonOf(err);
     const message = `Cannot read the network's configuration from standard input: ${reason}`;
     throw new CniError(CNI_CODE.ioFailed, message, { cause: err });
   }

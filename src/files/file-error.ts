@@ -2,13 +2,14 @@ import { statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { dirname } from "node:path";
 import { OverlayError } from "../net/overlay-error.ts";
+import { reasonOf } from "../net/reason-of.ts";
 
 /**
  * The error for a file that could not be used: `what` was to be done, `cause` is what the kernel or Node said.
  * @param flag - names another place for the file, as advice where permission is missing
  */
 export function fileError(what: string, path: string, cause: unknown, flag?: string): OverlayError {
-  const reason = findFileInTheWay(path, cause) ?? (cause instanceof Error ? cause.message : String(cause));
+  const reason = findFileInTheWay(path, cause) ?? reasonOf(cause);
   const isDenied = hasErrorCode(cause, "EACCES") || hasErrorCode(cause, "EPERM");
   const advice = isDenied && flag !== undefined ? `; run as root, or give ${flag}` : "";
   return new OverlayError("ERR_FILE_FAILED", `${what}: ${reason}${advice}`, { path }, { cause });

@@ -11,6 +11,10 @@ const TAKEN_NAMES = new Set([".", "..", "all", "default"]);
 
 const PLAIN_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 
+/** What is no name of a device, as the end of a sentence. */
+export const DEVICE_NAME_ADVICE =
+  'need 1 to 15 printable ASCII characters without space, "/", ":" and "%", and not ".", "..", "all" or "default"';
+
 /** How to name a new device, as the end of a sentence. */
 export const PLAIN_DEVICE_NAME_ADVICE = "use 1 to 15 letters, digits and ._-";
 

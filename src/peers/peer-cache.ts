@@ -1,6 +1,7 @@
 /** Reads the file that holds the cached state: `peers.json` in the state directory. The agent writes it. */
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
+import { reasonOf } from "../net/reason-of.ts";
 import { parseCachedState } from "./cached-state.ts";
 import type { CachedState } from "./cached-state.ts";
 import { MAX_PEERS } from "./peer-set.ts";
@@ -41,8 +42,4 @@ async function readRegularFile(path: string): Promise<string> {
 
 function hasCode(err: unknown, code: string): boolean {
   return err instanceof Error && "code" in err && err.code === code;
-}
-
-function reasonOf(err: unknown): string {
-  return err instanceof Error ? err.message : String(err);
 }

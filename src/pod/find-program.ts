@@ -1,5 +1,5 @@
-import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
+import { isProgram } from "../cni/call/find-plugin.ts";
 
 /**
  * Where the program is that a command begins with, as the kernel would run it, or null when there is none. A word that
@@ -10,13 +10,4 @@ export function findProgram(name: string, searchPath: string): string | null {
   if (name === "") return null;
   const places = name.includes("/") ? [name] : searchPath.split(":").map((place) => join(place, name));
   return places.find(isProgram) ?? null;
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile(); // a directory passes the first too
-  } catch {
-    return false;
-  }
 }

@@ -2,23 +2,26 @@
 import { findNetns } from "./find-netns.ts";
 import type { PodStore, StoredPod } from "./pod-store.ts";
 
+/** Characters: the rest of the line is some 50, and a wide terminal has 130. */
+const MAX_COMMAND = 80;
+
 /** What `pod list` says of a pod. */
-export interface PodSight {
+export interface PodState {
   readonly pod: StoredPod;
   /** A process in its network, the first one as long as that runs; null when there is none. */
   readonly pid: number | null | "unknown";
 }
 
 /** Looks at every pod. @throws {OverlayError} `ERR_FILE_FAILED` */
-export async function seePods(store: PodStore): Promise<PodSight[]> {
-  const sights: PodSight[] = [];
+export async function readPodStates(store: PodStore): Promise<PodState[]> {
+  const states: PodState[] = [];
   for (const pod of await store.list()) {
-    sights.push({ pod, pid: await seePid(pod, await store.markScope(pod.name)) });
+    states.push({ pod, pid: await readPid(pod, await store.markScope(pod.name)) });
   }
-  return sights;
+  return states;
 }
 
-async function seePid({ traces }: StoredPod, scope: string | null): Promise<PodSight["pid"]> {
+async function readPid({ traces }: StoredPod, scope: string | null): Promise<PodState["pid"]> {
   try {
     const netns = await findNetns(traces, scope);
     netns?.close();
@@ -29,14 +32,14 @@ async function seePid({ traces }: StoredPod, scope: string | null): Promise<PodS
 }
 
 /** The pods as a table for people. */
-export function formatPods(sights: readonly PodSight[]): string {
-  const rows = [["NAME", "ADDRESS", "STATE", "PID", "COMMAND"], ...sights.map(rowOf)];
+export function formatPods(states: readonly PodState[]): string {
+  const rows = [["NAME", "ADDRESS", "STATE", "PID", "COMMAND"], ...states.map(rowOf)];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
   const lines = rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  "));
   return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
 }
 
-function rowOf({ pod, pid }: PodSight): string[] {
+function rowOf({ pod, pid }: PodState): string[] {
   const { name, record, traces, recordFile } = pod;
   const address = traces.attachment?.address ?? "-";
   const shownPid = typeof pid === "number" ? pid : (record?.process.pid ?? "-");
@@ -55,5 +58,3 @@ function showCommand(command: readonly string[]): string {
     .join(" ")
     .slice(0, MAX_COMMAND);
 }
-
-const MAX_COMMAND = 80;

@@ -1,6 +1,7 @@
 /** What commands do with pods that are there. */
 import { DEFAULT_SUBNET_FILE } from "../files/read-subnet-file.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { reasonOf } from "../net/reason-of.ts";
 import { ownCniConfig } from "./cni-config.ts";
 import type { CniConfig } from "./cni-config.ts";
 import { findNetns } from "./find-netns.ts";
@@ -28,7 +29,7 @@ export async function requireRunningPod(name: string, store: PodStore): Promise<
   if (record === null)
     throw unusable(name, `its record ${recordFile} is damaged; twill pod rm ${name} ends what is left of it`);
   const netns = await findNetns(record, await store.markScope(name)).catch((err: unknown) => {
-    throw unusable(name, err instanceof Error ? err.message : String(err), err);
+    throw unusable(name, reasonOf(err), err);
   });
   if (netns === null)
     throw unusable(
@@ -71,7 +72,7 @@ export async function endPod(name: string, store: PodStore, options: RemovalOpti
     try {
       await removePod(pod.traces, planDetach(pod, options), store);
     } catch (err) {
-      const reason = err instanceof Error ? err.message : String(err);
+      const reason = reasonOf(err);
       throw new OverlayError("ERR_POD_FAILED", `Cannot remove pod ${name}: ${reason}`, {}, { cause: err });
     }
     return true;

@@ -1,6 +1,8 @@
 /** Making a pod: a namespace, its attachment, its command; all of it written down before it could be lost. */
+import { findPlugin } from "../cni/call/find-plugin.ts";
 import { isRunning } from "../files/process-identity.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { reasonOf } from "../net/reason-of.ts";
 import { escapeUntrusted } from "../net/untrusted-text.ts";
 import { addressIn } from "./cni-answer.ts";
 import type { CniConfig } from "./cni-config.ts";
@@ -120,7 +122,7 @@ async function undo(record: PodRecord, plan: PodPlan, store: PodStore): Promise<
     await removePod(record, { cniConfig, isGuess: false, pluginPath }, store);
     return null;
   } catch (err) {
-    const hasPlugin = findProgram(cniConfig.type, pluginPath.join(":")) !== null;
+    const hasPlugin = findPlugin(cniConfig.type, pluginPath) !== null;
     if (hasPlugin) return `twill pod rm ${record.name} has to remove what is left, as now ${reasonOf(err)}`;
     await store.remove(record.name); // nothing was called
     return null;
@@ -135,8 +137,4 @@ function requireProgram(program: string, searchPath: string): void {
 
 function failed(reason: string): OverlayError {
   return new OverlayError("ERR_POD_FAILED", reason);
-}
-
-function reasonOf(err: unknown): string {
-  return err instanceof Error ? err.message : String(err);
 }

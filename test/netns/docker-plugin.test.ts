@@ -120,7 +120,7 @@ describe("twill docker-plugin", () => {
     const second = await DockerNetwork.create(plugin, host, { subnet: SUBNET });
     expect(await second.requestAddress("10.244.7.77")).toBe("10.244.7.77/24");
     await expect(second.requestAddress("10.244.7.77")).rejects.toThrow(
-      "Cannot give 10.244.7.77: it was given before and no container has come with it",
+      "Cannot give 10.244.7.77: it is held by a container that is starting, a --aux-address",
     );
   });
 

@@ -4,6 +4,7 @@ import { FailureLog } from "../../subnet-lease/failure-log.ts";
 import { Bell } from "../../process/bell.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import type { FileModes } from "../../files/replace-file.ts";
+import { reasonOf } from "../../net/reason-of.ts";
 
 /** A disk that is full or read-only is looked at again this often. */
 export const WRITE_RETRY_MS = 10_000;
@@ -65,7 +66,7 @@ export class SubnetFileKeeper {
     try {
       await replaceFile(path, text, MODES);
     } catch (err) {
-      const problem = err instanceof Error ? err.message : String(err);
+      const problem = reasonOf(err);
       if (this.#failures.isNews(problem)) log.error({ err }, "Cannot write the subnet file, will retry");
       onOutcome(`The subnet file cannot be written: ${problem}`);
       return false;

@@ -1,6 +1,7 @@
 /** A loop that keeps something outside the process as it is wished: applies wishes, audits, retries what failed. */
 import type { Logger } from "pino";
 import type { Clock } from "../../net/clock.ts";
+import { reasonOf } from "../../net/reason-of.ts";
 import { FailureLog } from "../../subnet-lease/failure-log.ts";
 import { AuditSchedule } from "./audit-schedule.ts";
 import { Bell } from "../../process/bell.ts";
@@ -110,7 +111,7 @@ export class Upkeep {
       if (signal.aborted) return false;
       this.#isBehind = true;
       this.#audits.demand();
-      const reason = err instanceof Error ? err.message : String(err);
+      const reason = reasonOf(err);
       if (this.#failures.isNews(reason)) this.#log.error({ err }, this.#task.failureText);
       this.#task.onFailure?.(err);
       return false;

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Backend } from "../../backends/backend.ts";
 import type { Clock } from "../../net/clock.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
+import { reasonOf } from "../../net/reason-of.ts";
 import type { PeerSet } from "../../peers/peer.ts";
 import { Upkeep } from "../loops/upkeep.ts";
 
@@ -40,7 +41,7 @@ export class Forwarding {
       apply: (signal: AbortSignal) => this.#applyWish(signal),
       audit: (signal: AbortSignal) => this.#audit(signal),
       canAudit: () => this.#syncedPeers !== null,
-      onFailure: (err: unknown) => this.#tell(err instanceof Error ? err.message : String(err)),
+      onFailure: (err: unknown) => this.#tell(reasonOf(err)),
       failureText: "Cannot bring forwarding up to date, will retry",
       recoveryText: "Forwarding is up to date again",
     };

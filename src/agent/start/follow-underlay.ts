@@ -1,5 +1,6 @@
 /** Follows the interface and address that carry the outer packets while the agent runs. */
 import { isDeepStrictEqual } from "node:util";
+import { reasonOf } from "../../net/reason-of.ts";
 import { Upkeep } from "../loops/upkeep.ts";
 import type { UpkeepDeps } from "../loops/upkeep.ts";
 import type { UnderlayView } from "./start-plan.ts";
@@ -37,7 +38,7 @@ export function createUnderlayFollower(deps: UnderlayFollowerDeps): Upkeep {
       deps.onOutcome(null);
       return 0;
     },
-    onFailure: (err: unknown) => deps.onOutcome(err instanceof Error ? err.message : String(err)),
+    onFailure: (err: unknown) => deps.onOutcome(reasonOf(err)),
     failureText: "Cannot follow the underlay, will retry",
     recoveryText: "The underlay is as it should be again",
   };

@@ -8,6 +8,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { reasonOf } from "../../net/reason-of.ts";
 
 /** What is run, and how. */
 export interface PluginProgram {
@@ -57,7 +58,7 @@ export async function callPlugin(
     // Detached: it leads a group of its own, which has its pid.
     child = spawn(file, args, { ...(env && { env }), stdio: ["pipe", "pipe", log], detached: true });
   } catch (err) {
-    return { failure: err instanceof Error ? err.message : String(err), stdout: "", log: "" };
+    return { failure: reasonOf(err), stdout: "", log: "" };
   }
   const [stdout, logged] = [collectOutput(child.stdout), collectOutput(child.stderr)];
   child.stdin?.on("error", () => undefined); // it may end without reading all: its answer tells

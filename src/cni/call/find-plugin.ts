@@ -11,11 +11,12 @@ export function findPlugin(name: string, directories: readonly string[]): string
   return directories.map((directory) => join(directory, name)).find(isProgram) ?? null;
 }
 
-function isProgram(path: string): boolean {
+/** Whether there is a file at the path that may be run. */
+export function isProgram(path: string): boolean {
   try {
     const stats = statSync(path);
     return stats.isFile() && (stats.mode & MAY_BE_RUN) !== 0;
   } catch {
-    return false; // not there, or out of reach: the next directory may have it
+    return false; // not there, or out of reach
   }
 }

@@ -2,16 +2,11 @@
 import type { InterfaceAddress } from "../../kernel/addresses.ts";
 import type { Link } from "../../kernel/links.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
+import type { HostDevices } from "../host-devices.ts";
 import { describeOccupier, findOccupier } from "../occupied-lease.ts";
 import { parseAlias } from "../plugin/links/device-names.ts";
 import { shortId } from "../plugin/state/plugin-state.ts";
-import { shellWord } from "./shell-word.ts";
-
-/** The host's network devices, as the kernel has them. */
-export interface HostDevices {
-  readonly links: readonly Link[];
-  readonly addresses: readonly InterfaceAddress[];
-}
+import { shellWord } from "../shell-word.ts";
 
 /** What is wrong where another device than `bridgeName` has addresses of the lease, and how to mend it; or null. */
 export function findRival(subnet: Ipv4Prefix, bridgeName: string | null, host: HostDevices): string | null {

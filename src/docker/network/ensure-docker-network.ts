@@ -1,12 +1,11 @@
 /** `twill docker-network create`: makes what is missing, keeps what is right, and says what stands in the way. */
 import { readSubnetFile } from "../../files/read-subnet-file.ts";
-import { parseAddresses } from "../../kernel/addresses.ts";
 import type { IpCommand } from "../../kernel/ip-command.ts";
-import { parseLinks } from "../../kernel/links.ts";
 import { failureText } from "../../kernel/run-program.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { escapeUntrusted } from "../../net/untrusted-text.ts";
-import type { HostDevices } from "./device-in-the-way.ts";
+import { readHostDevices } from "../host-devices.ts";
+import type { HostDevices } from "../host-devices.ts";
 import { dockerError } from "./docker-command.ts";
 import type { DockerCommand } from "./docker-command.ts";
 import { parseEngineVersion, parseNetworks } from "./docker-state.ts";
@@ -33,7 +32,7 @@ export async function ensureDockerNetwork(
   const lease = await readSubnetFile(asked.subnetFile);
   const engine = await readEngineVersion(docker, signal);
   const networks = await readNetworks(docker, signal);
-  const host = await readDevices(ip, signal);
+  const host = await readHostDevices(ip, signal);
   const request = withOverlayDevices(asked, host);
   const plan = planDockerNetwork({ request, lease, engine, networks, host });
   if (plan.kind === "refuse") throw new OverlayError("ERR_DOCKER_FAILED", plan.sentence);
@@ -68,11 +67,6 @@ async function readNetworks(docker: DockerCommand, signal: AbortSignal): Promise
   if (networks === null || (run.error !== null && !isGone))
     throw dockerError("inspect Docker's networks", run);
   return networks;
-}
-
-async function readDevices(ip: IpCommand, signal: AbortSignal): Promise<HostDevices> {
-  const json = await ip.read(["-d", "address", "show"], signal);
-  return { links: parseLinks(json), addresses: parseAddresses(json) };
 }
 
 function withOverlayDevices(request: NetworkRequest, { links }: HostDevices): NetworkRequest {

@@ -4,9 +4,9 @@ import { Ipv4Prefix } from "../../net/ipv4.ts";
 import { escapeUntrusted, showUntrusted } from "../../net/untrusted-text.ts";
 import { shortId } from "../plugin/state/plugin-state.ts";
 import { findNamesake, findRival } from "./device-in-the-way.ts";
-import type { HostDevices } from "./device-in-the-way.ts";
+import type { HostDevices } from "../host-devices.ts";
 import type { DockerNetwork, EngineVersion } from "./docker-state.ts";
-import { shellWord } from "./shell-word.ts";
+import { shellWord } from "../shell-word.ts";
 import {
   BRIDGE_NAME,
   DEFAULT_BRIDGE,

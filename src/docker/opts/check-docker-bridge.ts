@@ -1,11 +1,10 @@
 /** `twill docker-opts --check`: whether Docker's own bridge, and no other, is on the subnet that this host has leased. */
 import { readSubnetFile } from "../../files/read-subnet-file.ts";
 import type { SubnetFile } from "../../files/subnet-file.ts";
-import { parseAddresses } from "../../kernel/addresses.ts";
 import type { IpCommand } from "../../kernel/ip-command.ts";
-import { parseLinks } from "../../kernel/links.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
-import type { HostDevices } from "../network/device-in-the-way.ts";
+import { readHostDevices } from "../host-devices.ts";
+import type { HostDevices } from "../host-devices.ts";
 import { DOCKER_BRIDGE, findBipRival } from "./bip-rival.ts";
 
 /** What is wrong with Docker's bridge for this lease, as the end of a sentence, or null. */
@@ -33,8 +32,7 @@ export async function checkDockerBridge(
   signal: AbortSignal,
 ): Promise<string> {
   const lease = await readSubnetFile(subnetFile);
-  const json = await ip.read(["-d", "address", "show"], signal);
-  const fault = findBridgeFault(lease, { links: parseLinks(json), addresses: parseAddresses(json) });
+  const fault = findBridgeFault(lease, await readHostDevices(ip, signal));
   if (fault !== null) throw new OverlayError("ERR_DOCKER_FAILED", `Cannot use Docker's bridge: ${fault}`);
   return `${DOCKER_BRIDGE} is on the leased subnet ${lease.subnet.toString()}`;
 }

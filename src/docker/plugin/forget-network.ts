@@ -82,6 +82,20 @@ async function ask(socketPath: string, method: string, body: object): Promise<vo
       { cause },
     );
   });
-  const { Err: sentence } = JSON.parse(answer.body) as { Err?: string };
+  const sentence = readSentence(answer.body, socketPath);
   if (sentence !== undefined) throw new OverlayError("ERR_REQUEST_REFUSED", sentence);
+}
+
+/** What the plugin says of a refusal, or undefined. */
+function readSentence(body: string, socketPath: string): string | undefined {
+  try {
+    return (JSON.parse(body) as { Err?: string }).Err;
+  } catch (cause) {
+    throw new OverlayError(
+      "ERR_SOCKET_FAILED",
+      `Cannot ask the plugin at ${socketPath}: what answers there is not the plugin; give --socket`,
+      {},
+      { cause },
+    );
+  }
 }

@@ -1,4 +1,4 @@
-/** Of which networks the user is told that the host's lease is another one than theirs: once for each lease. */
+/** Tells, once for each lease, which networks the host's lease has left behind. */
 import { hasMoved } from "./state/host-lease.ts";
 import type { LeaseView } from "./state/host-lease.ts";
 import type { Network } from "./state/plugin-state.ts";

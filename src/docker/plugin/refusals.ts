@@ -1,13 +1,14 @@
 /** What a user reads when a network or a container cannot be had as asked: each names the state and the command that mends it. */
 import type { Ipv4Address } from "../../net/ipv4.ts";
 import type { OverlayError } from "../../net/overlay-error.ts";
+import { LOOK_EVERY_MS } from "./engine/lost-search.ts";
 import { refused } from "./protocol/request-fields.ts";
 import type { LeaseView } from "./state/host-lease.ts";
 import type { Network, PluginState } from "./state/plugin-state.ts";
 import { shortId } from "./state/plugin-state.ts";
 
-/** Two looks of the search for what Docker lost, five minutes apart, and the time until the first. */
-const FREED_WITHIN_MINUTES = 10;
+/** Two looks of the search for what Docker lost, and the time until the first. */
+const FREED_WITHIN_MINUTES = (2 * LOOK_EVERY_MS) / 60_000;
 
 /** What a request meets. */
 export interface Circumstances {
@@ -59,7 +60,7 @@ export function takenError({ endpoints }: PluginState, address: Ipv4Address): Ov
   const holder = [...endpoints.values()].find((one) => one.address.equals(address));
   const how =
     holder === undefined
-      ? `it was given before and no container has come with it: one that starts now, a --aux-address, or a start that was cut short, after which it is free again within ${FREED_WITHIN_MINUTES} minutes while Docker's API answers; wait, choose another one`
+      ? `it is held by a container that is starting, a --aux-address, or a start that was cut short (then it is free within ${FREED_WITHIN_MINUTES} minutes, while Docker's API answers); wait, choose another one`
       : `it is that of endpoint ${shortId(holder.id)} (docker network inspect names its container); choose another one`;
   return refused(`Cannot give ${address.toString()}: ${how}, or leave --ip out`);
 }

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { openKernelEvents } from "../../kernel/kernel-events.ts";
 import type { KernelEvents } from "../../kernel/kernel-events.ts";
 import { MAX_INDEXES, MAX_NAMES } from "../../kernel/kernel-interest.ts";
+import { reasonOf } from "../../net/reason-of.ts";
 import type { DockerPlugin } from "./plugin.ts";
 
 /** Changes come in bursts, and whoever fights us gets one write in this time. */
@@ -85,7 +86,7 @@ export class RepairLoop {
 
   /** Each failure once, as long as it lasts. */
   #tell(failures: readonly unknown[]): void {
-    const reasons = new Map(failures.map((err) => [err instanceof Error ? err.message : String(err), err]));
+    const reasons = new Map(failures.map((err) => [reasonOf(err), err]));
     for (const [reason, err] of reasons)
       if (!this.#told.has(reason)) this.#log.error({ err }, "Cannot repair bridges, will retry");
     if (reasons.size === 0 && this.#told.size > 0) this.#log.info("Bridges are as they should be again");

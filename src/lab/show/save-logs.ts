@@ -1,6 +1,7 @@
 import { copyFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OverlayError } from "../../net/overlay-error.ts";
+import { reasonOf } from "../../net/reason-of.ts";
 import type { Lab } from "../lab.ts";
 import type { LabOwner } from "../record/lab-record.ts";
 import { logsDirectory, tidyStore } from "../record/lab-store.ts";
@@ -32,7 +33,7 @@ export async function removeLogs(root: string, name: string): Promise<void> {
 
 /** The failure with the place of the logs in its message. */
 export function withLogs(err: unknown, folder: string): OverlayError {
-  const message = err instanceof Error ? err.message : String(err);
+  const message = reasonOf(err);
   const code = err instanceof OverlayError ? err.code : "ERR_LAB_FAILED";
   return new OverlayError(code, `${message}\nThe logs are kept in ${folder}`, {}, { cause: err });
 }

@@ -1,6 +1,7 @@
 /** What etcd and the gRPC below it say, as the errors that `Registry` promises. */
 import type { ErrorCode } from "../../net/overlay-error.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
+import { reasonOf } from "../../net/reason-of.ts";
 import { showUntrusted } from "../../net/untrusted-text.ts";
 
 /** `CODE NAME: details`, the message of a gRPC error; etcd3 keeps it but drops the fields. */
@@ -49,7 +50,7 @@ const AUTH_OFF_TEXT = "authentication is not enabled";
  */
 export function registryError(action: string, address: string, cause: unknown): OverlayError {
   if (cause instanceof OverlayError) return cause;
-  const [, status = "", details = textOf(cause)] = GRPC_MESSAGE.exec(textOf(cause)) ?? [];
+  const [, status = "", details = reasonOf(cause)] = GRPC_MESSAGE.exec(reasonOf(cause)) ?? [];
   const code = codeOf(status, details);
   const reason = FRAMES.reduce((text, frame) => text.replaceAll(frame, ""), details);
   const message = `Cannot ${action}: etcd at ${address} ${stateOf(code)}: ${showUntrusted(reason)}${adviceOn(reason)}`;
@@ -70,12 +71,12 @@ export function noAnswerError(action: string, address: string, timeoutMs: number
 
 /** True when etcd refused the token, not us: with a new one the same call may succeed, and it did nothing yet. */
 export function isTokenRefused(error: OverlayError): boolean {
-  return includesAny(textOf(error.cause), TOKEN_TEXTS);
+  return includesAny(reasonOf(error.cause), TOKEN_TEXTS);
 }
 
 /** True when etcd was asked for a token and has authentication switched off. */
 export function isAuthOff(cause: unknown): boolean {
-  return textOf(cause).includes(AUTH_OFF_TEXT);
+  return reasonOf(cause).includes(AUTH_OFF_TEXT);
 }
 
 function codeOf(status: string, details: string): ErrorCode {
@@ -100,10 +101,6 @@ function stateOf(code: ErrorCode): string {
     default:
       return "answers";
   }
-}
-
-function textOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function includesAny(text: string, parts: readonly string[]): boolean {

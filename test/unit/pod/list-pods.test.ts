@@ -20,12 +20,12 @@ function stored(record: PodRecord): StoredPod {
 
 describe("formatPods", () => {
   it("is a table of names, addresses, states, processes and commands", () => {
-    const sights = [
+    const states = [
       { pod: stored(ODD), pid: null },
       { pod: stored({ ...WEB, name: "far" }), pid: "unknown" as const },
       { pod: stored(WEB), pid: 4712 },
     ];
-    expect(formatPods(sights)).toBe(
+    expect(formatPods(states)).toBe(
       [
         "NAME  ADDRESS     STATE    PID   COMMAND",
         "odd   -           ended    4711  sh -c ?[2J?",
@@ -38,11 +38,11 @@ describe("formatPods", () => {
 
   it("names a damaged record with what helps, beside the others", () => {
     const damaged = { name: "bad", record: null, recordFile: "/run/twill-pods/bad/pod.json" };
-    const sights = [
+    const states = [
       { pod: { ...damaged, traces: salvagePodRecord("{", "bad") }, pid: null },
       { pod: stored(WEB), pid: 4711 },
     ];
-    expect(formatPods(sights)).toBe(
+    expect(formatPods(states)).toBe(
       [
         "NAME  ADDRESS     STATE    PID   COMMAND",
         "bad   -           damaged  -     (/run/twill-pods/bad/pod.json is damaged: twill pod rm bad ends what is left of it)",

@@ -6,7 +6,7 @@ import { NOTHING_LOST, findLost, inBoth, inParts, isEmpty } from "./lost-items.t
 import type { LostItems } from "./lost-items.ts";
 
 /** Far above the time that Docker takes from an address to the endpoint that has it, with all its repeats: 60 s. */
-const LOOK_EVERY_MS = 5 * 60_000;
+export const LOOK_EVERY_MS = 5 * 60_000;
 /** Requests wait for them: some 50 ms. */
 const ENDPOINTS_AT_ONCE = 50;
 

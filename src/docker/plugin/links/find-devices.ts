@@ -7,21 +7,21 @@ import type { HostView } from "./host-view.ts";
 import { isBridgeOf, isCutShort, isHostEndOf, isOrphan } from "./ownership.ts";
 
 /** What is there of a network: the veths of its containers, and its bridge. */
-export function findNetwork(state: PluginState, network: Network, host: HostView): string[] {
+export function devicesOfNetwork(state: PluginState, network: Network, host: HostView): string[] {
   const bridge = host.links.get(network.bridgeName);
   const isOurs = bridge !== undefined && isBridgeOf(state, network, bridge);
-  const veths = endpointsOf(state, network.id).flatMap(({ id }) => findVeth(state, id, host));
+  const veths = endpointsOf(state, network.id).flatMap(({ id }) => devicesOfEndpoint(state, id, host));
   return [...veths, ...(isOurs ? [network.bridgeName] : [])];
 }
 
 /** What is there of an endpoint's veth pair: one name, or none. The endpoint need not be known. */
-export function findVeth(state: PluginState, endpointId: string, host: HostView): string[] {
+export function devicesOfEndpoint(state: PluginState, endpointId: string, host: HostView): string[] {
   const device = host.links.get(hostDevice(endpointId));
   return device !== undefined && isHostEndOf(state, endpointId, device, host) ? [device.name] : [];
 }
 
 /** What is there of a network that the state does not know, by the id in its bridge's mark, or in its name without one. */
-export function findUnknownNetwork(state: PluginState, networkId: string, host: HostView): string[] {
+export function devicesOfUnknownNetwork(state: PluginState, networkId: string, host: HostView): string[] {
   const bridges = [...host.links.values()].filter((link) => {
     const mark = parseAlias(link.alias);
     const isMarked = mark?.kind === "network" && mark.id === networkId && isOrphan(state, mark, host);
@@ -42,7 +42,7 @@ export function withItsVeths(bridge: Link, host: HostView): string[] {
 }
 
 /** Devices with the mark of this plugin that belong to nothing it knows. */
-export function findStrays(state: PluginState, host: HostView): string[] {
+export function strayDevices(state: PluginState, host: HostView): string[] {
   return [...host.links.values()].flatMap(({ name, alias }) => {
     const mark = parseAlias(alias);
     return mark?.instanceId === state.instanceId && isOrphan(state, mark, host) ? [name] : [];

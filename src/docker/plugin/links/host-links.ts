@@ -5,7 +5,12 @@ import type { IpCommand } from "../../../kernel/ip-command.ts";
 import { restoreSilence, silenceIpv6 } from "../../../kernel/ipv6-silence.ts";
 import type { Endpoint, HostLease, Network, PluginState } from "../state/plugin-state.ts";
 import { parseAlias } from "./device-names.ts";
-import { findNetwork, findStrays, findUnknownNetwork, findVeth } from "./find-devices.ts";
+import {
+  devicesOfNetwork,
+  strayDevices,
+  devicesOfUnknownNetwork,
+  devicesOfEndpoint,
+} from "./find-devices.ts";
 import { parseDeviceView } from "./host-view.ts";
 import type { DeviceView, HostView } from "./host-view.ts";
 import { planDeletion, planNetwork, planVeth } from "./link-plan.ts";
@@ -71,7 +76,9 @@ export class HostLinks {
     const network = state.networks.get(networkId);
     const host = await this.#look(state);
     await this.#delete(
-      network === undefined ? findUnknownNetwork(state, networkId, host) : findNetwork(state, network, host),
+      network === undefined
+        ? devicesOfUnknownNetwork(state, networkId, host)
+        : devicesOfNetwork(state, network, host),
     );
   }
 
@@ -90,12 +97,12 @@ export class HostLinks {
   /** Deletes containers' veth pairs, of known endpoints or not; one that is gone is no error. */
   async disconnect(state: PluginState, endpointIds: readonly string[]): Promise<void> {
     const host = await this.#look(state);
-    await this.#delete(endpointIds.flatMap((id) => findVeth(state, id, host)));
+    await this.#delete(endpointIds.flatMap((id) => devicesOfEndpoint(state, id, host)));
   }
 
   /** Deletes what carries our mark and belongs to nothing we know; resolves with the number of devices. */
   async removeStrays(state: PluginState): Promise<number> {
-    const strays = findStrays(state, await this.#look(state));
+    const strays = strayDevices(state, await this.#look(state));
     await this.#delete(strays);
     return strays.length;
   }

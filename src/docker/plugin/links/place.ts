@@ -1,7 +1,7 @@
 /** The place of a new network: its bridge's name and the lease's addresses. What has them goes, or is named. Pure. */
 import type { InterfaceAddress } from "../../../kernel/addresses.ts";
 import type { Link } from "../../../kernel/links.ts";
-import { shellWord } from "../../network/shell-word.ts";
+import { shellWord } from "../../shell-word.ts";
 import { describeOccupier, findOccupiers } from "../../occupied-lease.ts";
 import { refused } from "../protocol/request-fields.ts";
 import type { Network, PluginState } from "../state/plugin-state.ts";

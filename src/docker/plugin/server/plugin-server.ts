@@ -17,7 +17,7 @@ const LIMITS = {
   headersTimeout: REQUEST_TIMEOUT_MS,
   connectionsCheckingInterval: 1000, // how often Node looks for connections past these times
 };
-/** And so the most requests that wait for their turn; Docker starts some tens of containers at once. */
+/** Open at once; Docker starts some tens of containers at once. */
 const MAX_CONNECTIONS = 512;
 
 interface Reply {

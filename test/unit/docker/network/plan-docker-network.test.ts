@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { HostDevices } from "../../../../src/docker/network/device-in-the-way.ts";
+import type { HostDevices } from "../../../../src/docker/host-devices.ts";
 import { parseEngineVersion, parseNetworks } from "../../../../src/docker/network/docker-state.ts";
 import type { DockerNetwork, EngineVersion } from "../../../../src/docker/network/docker-state.ts";
 import { planDockerNetwork } from "../../../../src/docker/network/plan-docker-network.ts";

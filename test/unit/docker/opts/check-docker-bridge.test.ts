@@ -48,7 +48,7 @@ describe("findBridgeFault", () => {
   it("names another bridge on the lease", () => {
     expect(faultOf(["10.244.7.1/24"], [["cni0", "10.244.7.1/24"]])).toBe(
       "device cni0 has 10.244.7.1 of this host's lease 10.244.7.0/24, which carries one network; run dockerd without --bip, " +
-        "or remove that network first: docker network rm, or ip link delete dev cni0",
+        "or remove that network first (docker network rm), or the address: ip address delete 10.244.7.1/24 dev cni0",
     );
   });
 

@@ -117,8 +117,8 @@ describe("makeDockerOpts", () => {
     const readAddresses = addressesOf({ ...own, twill0: "10.244.7.1/24" });
     await expect(make([], { readAddresses })).rejects.toThrow(
       "Cannot give Docker the subnet of 10.244.7.1/24: device twill0 has 10.244.7.1 of this host's lease 10.244.7.0/24, " +
-        "which carries one network; run dockerd without --bip, or remove that network first: " +
-        `docker network rm, or ip link delete dev twill0 (${output} is written)`,
+        "which carries one network; run dockerd without --bip, or remove that network first (docker network rm), or the address: " +
+        `ip address delete 10.244.7.1/24 dev twill0 (${output} is written)`,
     );
     expect(await readFile(output, "utf8")).toBe(COMBINED);
   });

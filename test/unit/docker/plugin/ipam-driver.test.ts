@@ -176,7 +176,7 @@ describe("requestAddress", () => {
       "one that is given, to whom nobody knows",
       at(IN_USE),
       { Address: "10.244.7.77" },
-      "Cannot give 10.244.7.77: it was given before and no container has come with it: one that starts now, a --aux-address, or a start that was cut short, after which it is free again within 10 minutes while Docker's API answers; wait, choose another one, or leave --ip out",
+      "Cannot give 10.244.7.77: it is held by a container that is starting, a --aux-address, or a start that was cut short (then it is free within 10 minutes, while Docker's API answers); wait, choose another one, or leave --ip out",
     ],
     ["the gateway's", at(WITH_POOL), { Address: "10.244.7.1" }, `Cannot give 10.244.7.1: ${RANGE}`],
     ["the subnet's", at(WITH_POOL), { Address: "10.244.7.0" }, `Cannot give 10.244.7.0: ${RANGE}`],

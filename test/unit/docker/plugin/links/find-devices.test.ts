@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { formatAlias } from "../../../../../src/docker/plugin/links/device-names.ts";
 import {
-  findNetwork,
-  findStrays,
-  findUnknownNetwork,
-  findVeth,
+  devicesOfNetwork,
+  strayDevices,
+  devicesOfUnknownNetwork,
+  devicesOfEndpoint,
 } from "../../../../../src/docker/plugin/links/find-devices.ts";
 import type { PluginState } from "../../../../../src/docker/plugin/state/plugin-state.ts";
 import { EMPTY, ENDPOINT_ID, NETWORK, NETWORK_ID, OTHER_ENDPOINT_ID, OTHER_ID } from "../samples.ts";
@@ -12,11 +12,11 @@ import { BRIDGE, BRIDGE_ALIAS, PORT, PORT_ALIAS, STATE, WHOLE, hostWith, linkOf 
 
 describe("devices to be deleted", () => {
   it("are what is there and ours", () => {
-    expect(findNetwork(STATE, NETWORK, WHOLE)).toEqual([PORT, BRIDGE]);
-    expect(findVeth(STATE, ENDPOINT_ID, WHOLE)).toEqual([PORT]);
-    expect(findVeth(STATE, ENDPOINT_ID, hostWith([]))).toEqual([]);
-    expect(findVeth(STATE, ENDPOINT_ID, hostWith([linkOf(PORT, { alias: "x" })]))).toEqual([]);
-    expect(findNetwork(STATE, NETWORK, hostWith([]))).toEqual([]);
+    expect(devicesOfNetwork(STATE, NETWORK, WHOLE)).toEqual([PORT, BRIDGE]);
+    expect(devicesOfEndpoint(STATE, ENDPOINT_ID, WHOLE)).toEqual([PORT]);
+    expect(devicesOfEndpoint(STATE, ENDPOINT_ID, hostWith([]))).toEqual([]);
+    expect(devicesOfEndpoint(STATE, ENDPOINT_ID, hostWith([linkOf(PORT, { alias: "x" })]))).toEqual([]);
+    expect(devicesOfNetwork(STATE, NETWORK, hostWith([]))).toEqual([]);
   });
 
   it("are what carries our mark and is unknown, and nothing of another plugin or anybody", () => {
@@ -30,7 +30,7 @@ describe("devices to be deleted", () => {
       linkOf("x4", { alias: "twill" }),
       linkOf("x5", {}),
     ]);
-    expect(findStrays(STATE, host)).toEqual(["x1", "x2"]);
+    expect(strayDevices(STATE, host)).toEqual(["x1", "x2"]);
   });
 
   const LOST: PluginState = EMPTY;
@@ -52,19 +52,19 @@ describe("devices to be deleted", () => {
   const RUNNING = { ...LEFT, runningInstances: new Set(["00000000"]) };
 
   it("are what a plugin whose state was lost has left of a network and of an endpoint", () => {
-    expect(findUnknownNetwork(LOST, NETWORK_ID, LEFT)).toEqual([PORT, "ov0"]);
-    expect(findVeth(LOST, ENDPOINT_ID, LEFT)).toEqual([PORT]);
-    expect(findUnknownNetwork(LOST, OTHER_ENDPOINT_ID, LEFT)).toEqual([]);
+    expect(devicesOfUnknownNetwork(LOST, NETWORK_ID, LEFT)).toEqual([PORT, "ov0"]);
+    expect(devicesOfEndpoint(LOST, ENDPOINT_ID, LEFT)).toEqual([PORT]);
+    expect(devicesOfUnknownNetwork(LOST, OTHER_ENDPOINT_ID, LEFT)).toEqual([]);
   });
 
   it("are a bridge without a mark whose name is made of the id, and no other without one", () => {
     const unmarked = hostWith([linkOf(BRIDGE, { kind: "bridge" }), linkOf("ov0", { kind: "bridge" })]);
-    expect(findUnknownNetwork(LOST, NETWORK_ID, unmarked)).toEqual([BRIDGE]);
-    expect(findUnknownNetwork(LOST, OTHER_ID, unmarked)).toEqual([]);
+    expect(devicesOfUnknownNetwork(LOST, NETWORK_ID, unmarked)).toEqual([BRIDGE]);
+    expect(devicesOfUnknownNetwork(LOST, OTHER_ID, unmarked)).toEqual([]);
   });
 
   it("are none of another plugin that runs", () => {
-    expect(findUnknownNetwork(LOST, NETWORK_ID, RUNNING)).toEqual([]);
-    expect(findVeth(LOST, ENDPOINT_ID, RUNNING)).toEqual([]);
+    expect(devicesOfUnknownNetwork(LOST, NETWORK_ID, RUNNING)).toEqual([]);
+    expect(devicesOfEndpoint(LOST, ENDPOINT_ID, RUNNING)).toEqual([]);
   });
 });

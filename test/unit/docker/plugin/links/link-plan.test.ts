@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { planDeletion, planNetwork, planVeth } from "../../../../../src/docker/plugin/links/link-plan.ts";
 import type { LinkPlan } from "../../../../../src/docker/plugin/links/link-plan.ts";
-import { findNetwork } from "../../../../../src/docker/plugin/links/find-devices.ts";
+import { devicesOfNetwork } from "../../../../../src/docker/plugin/links/find-devices.ts";
 import type { Link } from "../../../../../src/kernel/links.ts";
 import { macOf } from "../../../../support/mac.ts";
 import { NETWORK, OTHER_ENDPOINT_ID, sentenceOf } from "../samples.ts";
@@ -102,7 +102,7 @@ describe("planNetwork", () => {
       expect(sentenceOf(() => planNetwork(STATE, NETWORK, host))).toBe(
         `Cannot make the bridge ${BRIDGE}: a device of this name is there that is not this network's; remove it (ip link del ${BRIDGE}), or give another name with -o bridge=NAME`,
       );
-      expect(findNetwork(STATE, NETWORK, host)).toEqual([]);
+      expect(devicesOfNetwork(STATE, NETWORK, host)).toEqual([]);
     },
   );
 

@@ -42,6 +42,7 @@ async function start(options: TunProcessOptions = {}): Promise<TunProcess> {
 }
 
 interface LinkJson {
+  readonly operstate: string;
   readonly linkinfo?: { readonly info_kind: string; readonly info_data: object };
   readonly stats64: { readonly rx: { readonly packets: number; readonly bytes: number } };
 }
@@ -88,6 +89,8 @@ const show = ({ offload, queues }: OpenTunOptions): string => `${offload} x ${qu
 
 /** Sends a datagram through the device and expects it as a TUN of this kind hands it over. */
 async function expectDatagram(open: OpenTun): Promise<void> {
+  // The kernel sees the carrier of a device that was up before somebody attached within a second, and drops until then.
+  await eventually(async () => expect((await showLink("tw0"))?.operstate).not.toBe("DOWN"));
   await tun.call("sendDatagram", "10.244.2.2", 9, "0102030405");
   const { packet } = await tun.call("readNextOf", open.fds, MAX_READ_BYTES);
   const inner = open.hasVnetHeader ? packet.slice(2 * VNET_HEADER_BYTES) : packet;

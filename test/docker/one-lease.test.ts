@@ -132,7 +132,11 @@ describeOnEngines("a second network on one lease", () => {
     expect(await tryAll()).toEqual({
       dockerNetwork: sentence(`Cannot make network "second": ${device}`, "ip link delete dev cni0"),
       plugin: sentence(`Cannot make the network: ${device}`, "a CNI bridge"),
-      bip: sentence("Cannot give Docker the subnet", device, "ip link delete dev cni0"),
+      bip: sentence(
+        "Cannot give Docker the subnet",
+        device,
+        `ip address delete ${gateway.toString()}/24 dev cni0`,
+      ),
       cni: sentence('Cannot attach the container: device "cni0" has'),
     });
     await cni.call("DEL", container);

@@ -4,16 +4,13 @@ import type { Clock } from "../net/clock.ts";
 import { closeAll } from "../process/close-all.ts";
 import { createLogger } from "../process/logger.ts";
 import type { LogLevel } from "../process/logger.ts";
-import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "../process/stop-signals.ts";
+import { runToEnd } from "../process/run-to-end.ts";
 import { TaskGroup } from "../process/task-group.ts";
 import type { EtcdOptions } from "../subnet-lease/etcd/etcd-options.ts";
 import { openEtcdRegistry } from "../subnet-lease/etcd/etcd-registry.ts";
 import { nextLease } from "./follow-lease.ts";
 import { serveHost } from "./serve-host.ts";
 import type { ServeHostOptions } from "./serve-host.ts";
-
-const EXIT_OK = 0;
-const EXIT_FAILURE = 1;
 
 export interface NamesProcessOptions extends Omit<ServeHostOptions, "registry" | "log" | "random" | "clock"> {
   readonly subnetFile: string;
@@ -34,21 +31,10 @@ export async function namesProcess(
   version: string,
 ): Promise<number> {
   const log = createLogger(options.logLevel);
-  exitOnFaults(log);
-  const signal = abortOnStopSignals(log, () => undefined);
-  try {
-    log.info({ version, pid: process.pid, ...options, etcdEndpoints: deps.etcd.endpoints }, "Starting");
-    await runNames(options, deps, log, signal);
-  } catch (err) {
-    if (!signal.aborted) {
-      log.fatal({ err }, "Cannot serve names");
-      return EXIT_FAILURE;
-    }
-  } finally {
-    armStopDeadline(log); // nothing is left that keeps the process alive, or this says so
-  }
-  log.info("Stopped");
-  return EXIT_OK;
+  const facts = { version, ...options, etcdEndpoints: deps.etcd.endpoints };
+  return await runToEnd(log, { options: facts, failure: "Cannot serve names" }, (signal) =>
+    runNames(options, deps, log, signal),
+  );
 }
 
 /** For each lease of this host, one after the other. */

@@ -8,7 +8,7 @@ import { closeAll } from "../../process/close-all.ts";
 import type { Closable } from "../../process/close-all.ts";
 import { createLogger } from "../../process/logger.ts";
 import type { LogLevel } from "../../process/logger.ts";
-import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "../../process/stop-signals.ts";
+import { runToEnd } from "../../process/run-to-end.ts";
 import { LostSearch } from "./engine/lost-search.ts";
 import { HostLinks } from "./links/host-links.ts";
 import { announceInstance } from "./links/running-instances.ts";
@@ -19,8 +19,6 @@ import type { ListenVariables } from "./server/listen.ts";
 import { createPluginServer } from "./server/plugin-server.ts";
 import { StateStore } from "./state/state-store.ts";
 
-const EXIT_OK = 0;
-const EXIT_FAILURE = 1;
 /** Of one run. Below a request's: the first that hangs is named in its answer. */
 const IP_DEADLINE_MS = 1500;
 
@@ -40,21 +38,10 @@ export async function pluginProcess(
   version: string,
 ): Promise<number> {
   const log = createLogger(options.logLevel);
-  exitOnFaults(log);
-  const signal = abortOnStopSignals(log, () => undefined);
-  try {
-    log.info({ version, pid: process.pid, ...options }, "Starting");
-    await runPlugin(options, variables, log, signal);
-  } catch (err) {
-    if (!signal.aborted) {
-      log.fatal({ err }, "Cannot run the Docker plugin");
-      return EXIT_FAILURE;
-    }
-  } finally {
-    armStopDeadline(log); // nothing is left that keeps the process alive, or this says so
-  }
-  log.info("Stopped");
-  return EXIT_OK;
+  const facts = { version, ...options };
+  return await runToEnd(log, { options: facts, failure: "Cannot run the Docker plugin" }, (signal) =>
+    runPlugin(options, variables, log, signal),
+  );
 }
 
 /** Bridges and containers stay when it ends: they work without us. */

@@ -1,0 +1,37 @@
+/** The frame of a long-running command: from its first line in the log to its exit status. */
+import type { Logger } from "pino";
+import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "./stop-signals.ts";
+
+const EXIT_OK = 0;
+const EXIT_FAILURE = 1;
+
+/** What a command is, for its log. */
+export interface CommandFacts {
+  /** What it was started with, logged at the start. */
+  readonly options: object;
+  /** What is said when it cannot go on. */
+  readonly failure: string;
+}
+
+/** Runs `work`, whose signal is aborted when the process is to stop; resolves with the exit status. Errors are logged. */
+export async function runToEnd(
+  log: Logger,
+  { options, failure }: CommandFacts,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<number> {
+  exitOnFaults(log);
+  const signal = abortOnStopSignals(log, () => undefined);
+  try {
+    log.info({ pid: process.pid, ...options }, "Starting");
+    await work(signal);
+  } catch (err) {
+    if (!signal.aborted) {
+      log.fatal({ err }, failure);
+      return EXIT_FAILURE;
+    }
+  } finally {
+    armStopDeadline(log); // nothing is left that keeps the process alive, or this says so
+  }
+  log.info("Stopped");
+  return EXIT_OK;
+}

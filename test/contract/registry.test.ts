@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { systemClock } from "../../src/agent/process/system-clock.ts";
 import { keyOf, modRevisionOf } from "../../src/subnet-lease/registry-event.ts";
 import { eventually } from "../support/eventually.ts";
+import { untilNoHandles } from "../support/handles.ts";
 import { codeOf, put, RegistryBench, showEvent, valueText } from "../support/registry-bench.ts";
 import { REGISTRY_SUBJECTS } from "../support/registry-subjects.ts";
 
@@ -231,7 +232,7 @@ describe.each(REGISTRY_SUBJECTS)("$name", ({ start }) => {
   it("leaves no handle and no timer behind", async () => {
     await bench.registry.list(bench.prefix, never);
     await bench.registry.close();
-    const before = resources();
+    await untilNoHandles();
     const other = bench.subject.open();
     const { etcdLeaseId } = await other.grant(60, never);
     await other.keepAlive(etcdLeaseId, never);
@@ -241,14 +242,6 @@ describe.each(REGISTRY_SUBJECTS)("$name", ({ start }) => {
       break;
     }
     await other.close();
-    await eventually(() => expect(resources()).toEqual(before));
+    await untilNoHandles();
   });
 });
-
-/** Sockets and timers that keep the process alive. */
-function resources(): string[] {
-  return process
-    .getActiveResourcesInfo()
-    .filter((name) => name !== "FSReqCallback" && name !== "Immediate" && !name.startsWith("Pipe"))
-    .sort();
-}

@@ -4,8 +4,8 @@ import type { Link } from "../../kernel/links.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import type { HostDevices } from "../host-devices.ts";
 import { describeOccupier, findOccupier } from "../occupied-lease.ts";
-import { parseAlias } from "../plugin/links/device-names.ts";
-import { shortId } from "../plugin/state/plugin-state.ts";
+import { parseAlias } from "../device-mark.ts";
+import { shortId } from "../short-id.ts";
 import { shellWord } from "../shell-word.ts";
 
 /** What is wrong where another device than `bridgeName` has addresses of the lease, and how to mend it; or null. */

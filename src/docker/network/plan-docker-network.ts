@@ -2,7 +2,7 @@
 import type { SubnetFile } from "../../files/subnet-file.ts";
 import { Ipv4Prefix } from "../../net/ipv4.ts";
 import { escapeUntrusted, showUntrusted } from "../../net/untrusted-text.ts";
-import { shortId } from "../plugin/state/plugin-state.ts";
+import { shortId } from "../short-id.ts";
 import { findNamesake, findRival } from "./device-in-the-way.ts";
 import type { HostDevices } from "../host-devices.ts";
 import type { DockerNetwork, EngineVersion } from "./docker-state.ts";

@@ -4,7 +4,7 @@ import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrusted } from "../../net/untrusted-text.ts";
 import { engineHasNetwork } from "./engine/ask-engine.ts";
 import type { Network } from "./state/plugin-state.ts";
-import { shortId } from "./state/plugin-state.ts";
+import { shortId } from "../short-id.ts";
 import { readState } from "./state/state-store.ts";
 
 /** The plugin answers within 2 s, and this host may be busy. */

@@ -15,7 +15,8 @@ import type { Circumstances, Outcome } from "./refusals.ts";
 import { releaseAll } from "./state/addresses.ts";
 import { hasMoved, requireLease } from "./state/host-lease.ts";
 import type { Endpoint, Network, PluginState } from "./state/plugin-state.ts";
-import { networkOn, poolIdOf, shortId, withEntry, withoutEntry } from "./state/plugin-state.ts";
+import { shortId } from "../short-id.ts";
+import { networkOn, poolIdOf, withEntry, withoutEntry } from "./state/plugin-state.ts";
 
 /** Start of the addresses that Docker gives to devices too: locally administered, then the IPv4 address. */
 const MAC_START = 0x0242 * 2 ** 32;

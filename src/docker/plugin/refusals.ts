@@ -5,7 +5,7 @@ import { LOOK_EVERY_MS } from "./engine/lost-search.ts";
 import { refused } from "./protocol/request-fields.ts";
 import type { LeaseView } from "./state/host-lease.ts";
 import type { Network, PluginState } from "./state/plugin-state.ts";
-import { shortId } from "./state/plugin-state.ts";
+import { shortId } from "../short-id.ts";
 
 /** Two looks of the search for what Docker lost, and the time until the first. */
 const FREED_WITHIN_MINUTES = (2 * LOOK_EVERY_MS) / 60_000;

@@ -2,7 +2,8 @@
 import type { Link } from "../../../kernel/links.ts";
 import type { Network, PluginState } from "../state/plugin-state.ts";
 import { endpointsOf } from "../state/plugin-state.ts";
-import { hostDevice, parseAlias } from "./device-names.ts";
+import { parseAlias } from "../../device-mark.ts";
+import { hostDevice } from "./device-names.ts";
 import type { HostView } from "./host-view.ts";
 import { isBridgeOf, isCutShort, isHostEndOf, isOrphan } from "./ownership.ts";
 

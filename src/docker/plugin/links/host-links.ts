@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { IpCommand } from "../../../kernel/ip-command.ts";
 import { restoreSilence, silenceIpv6 } from "../../../kernel/ipv6-silence.ts";
 import type { Endpoint, HostLease, Network, PluginState } from "../state/plugin-state.ts";
-import { parseAlias } from "./device-names.ts";
+import { parseAlias } from "../../device-mark.ts";
 import {
   devicesOfNetwork,
   strayDevices,

@@ -5,8 +5,9 @@
  */
 import type { Link } from "../../../kernel/links.ts";
 import type { Network, PluginState } from "../state/plugin-state.ts";
-import { defaultBridgeName, formatAlias, parseAlias } from "./device-names.ts";
-import type { DeviceMark } from "./device-names.ts";
+import { formatAlias, parseAlias } from "../../device-mark.ts";
+import { defaultBridgeName } from "./device-names.ts";
+import type { DeviceMark } from "../../device-mark.ts";
 import type { HostView } from "./host-view.ts";
 
 export function bridgeAlias({ instanceId }: PluginState, { id }: Network): string {

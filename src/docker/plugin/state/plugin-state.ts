@@ -89,8 +89,3 @@ export function withoutEntry<K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<
   copy.delete(key);
   return copy;
 }
-
-/** Short form of an id for people, as Docker shows it. */
-export function shortId(id: string): string {
-  return id.slice(0, 12);
-}

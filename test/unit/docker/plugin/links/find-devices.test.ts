@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatAlias } from "../../../../../src/docker/plugin/links/device-names.ts";
+import { formatAlias } from "../../../../../src/docker/device-mark.ts";
 import {
   devicesOfNetwork,
   strayDevices,

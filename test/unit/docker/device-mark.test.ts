@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { formatAlias, parseAlias } from "../../../../../src/docker/plugin/links/device-names.ts";
-import { ENDPOINT_ID } from "../samples.ts";
+import { formatAlias, parseAlias } from "../../../src/docker/device-mark.ts";
+import { ENDPOINT_ID } from "./plugin/samples.ts";
 
 describe("parseAlias", () => {
   it("reads a plugin's marks and nothing else", () => {

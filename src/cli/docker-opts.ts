@@ -10,7 +10,7 @@ import {
 } from "../docker/opts/docker-opts-request.ts";
 import {
   makeDockerOpts,
-  readHostAddresses,
+  readDevicesIfAny,
   readHostRoutes,
   readIfFile,
 } from "../docker/opts/make-docker-opts.ts";
@@ -61,6 +61,6 @@ async function dockerOpts(
     out.write(`${await checkDockerBridge(request.subnetFile, createIpCommand(), signal)}\n`);
     return;
   }
-  const host = { readText: readIfFile, readRoutes: readHostRoutes, readAddresses: readHostAddresses };
+  const host = { readText: readIfFile, readRoutes: readHostRoutes, readDevices: readDevicesIfAny };
   await makeDockerOpts(request, { environment: process.env, ...host, tell }, signal);
 }

@@ -2,9 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { endianness } from "node:os";
 import { fileError } from "../files/file-error.ts";
-import { Ipv4Address } from "../net/ipv4.ts";
-import type { Ipv4Prefix } from "../net/ipv4.ts";
-import { showUntrusted } from "../net/untrusted-text.ts";
+import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
+import { describeRival } from "../net/lease-rival.ts";
+import type { LeaseRival } from "../net/lease-rival.ts";
 import { CNI_CODE, CniError } from "./cni-error.ts";
 import type { DelegateConfig } from "./plan-delegate.ts";
 
@@ -22,10 +22,7 @@ export async function refuseRival(delegate: DelegateConfig, subnet: Ipv4Prefix):
   const bridge = gatewayBridge(delegate);
   const rival = bridge === null ? null : findRival(subnet, bridge, await readRoutes());
   if (rival === null) return;
-  throw new CniError(
-    CNI_CODE.failed,
-    `Cannot attach the container: device ${showUntrusted(rival)} has this host's lease ${subnet.toString()}, which carries one network; remove that one first: docker network rm, dockerd's --bip, or ip link del`,
-  );
+  throw new CniError(CNI_CODE.failed, `Cannot attach the container: ${describeRival(rival, subnet)}`);
 }
 
 /** The bridge to which the delegate gives the gateway's address; null: to none, and the host may have it by another device. */
@@ -34,8 +31,11 @@ export function gatewayBridge({ type, bridge, isGateway, isDefaultGateway }: Del
   return typeof bridge === "string" ? bridge : DEFAULT_BRIDGE;
 }
 
-/** The device, other than `bridge` and its VLANs (cni0.100), to which the routes lead the subnet or a part of it; or null. */
-export function findRival(subnet: Ipv4Prefix, bridge: string, routes: string): string | null {
+/**
+ * The device, other than `bridge` and its VLANs (cni0.100), to which the routes lead the subnet or a part of it; or null. What
+ * it is stays unknown: the addresses of all devices, their kinds and marks take a run of `ip`.
+ */
+export function findRival(subnet: Ipv4Prefix, bridge: string, routes: string): LeaseRival | null {
   for (const line of routes.split("\n").slice(1)) {
     const [device = "", destination = "", , flags = "", , , , mask = ""] = line.split("\t");
     const length = bitsOf(readAddress(mask));
@@ -43,7 +43,9 @@ export function findRival(subnet: Ipv4Prefix, bridge: string, routes: string): s
       continue;
     const isHere = (Number.parseInt(flags, 16) & GATEWAY_FLAG) === 0;
     const isSubnet = length >= subnet.length && length < HOST_LENGTH; // one address is a container's, by its veth
-    if (isHere && isSubnet && subnet.contains(readAddress(destination))) return device;
+    if (!isHere || !isSubnet || !subnet.contains(readAddress(destination))) continue;
+    const route = Ipv4Prefix.containing(readAddress(destination), length);
+    return { device, claim: { kind: "route", destination: route }, owner: { kind: "unknown" } };
   }
   return null;
 }

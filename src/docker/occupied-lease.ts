@@ -1,10 +1,25 @@
-/** Who else has addresses of the host's lease: it carries one network, and two bridges with its gateway answer for one another. */
+/** Who else has addresses of the host's lease. */
 import type { InterfaceAddress } from "../kernel/addresses.ts";
+import type { Link } from "../kernel/links.ts";
 import type { Ipv4Prefix } from "../net/ipv4.ts";
-import { escapeUntrusted } from "../net/untrusted-text.ts";
+import type { LeaseRival, RivalOwner } from "../net/lease-rival.ts";
+import { parseAlias } from "./device-mark.ts";
+import type { HostDevices } from "./host-devices.ts";
+import { shortId } from "./short-id.ts";
 
 /** Has addresses of services, which are no network's. */
 const LOOPBACK = "lo";
+
+/** The first device on the lease beside `bridgeName`, or null. */
+export function findRival(
+  subnet: Ipv4Prefix,
+  bridgeName: string | null,
+  { links, addresses }: HostDevices,
+): LeaseRival | null {
+  const [first] = findOccupiers(subnet, bridgeName, addresses);
+  if (first === undefined) return null;
+  return rivalBy(first, ownerOf(links.find(({ index }) => index === first.interfaceIndex)));
+}
 
 /**
  * Addresses of the lease on other devices than `bridgeName`, with which these are on its network. The subnet's first one does
@@ -24,12 +39,18 @@ export function findOccupiers(
   );
 }
 
-/** The first of {@link findOccupiers}, or null. */
-export function findOccupier(...where: Parameters<typeof findOccupiers>): InterfaceAddress | null {
-  return findOccupiers(...where)[0] ?? null;
+/** The rival that has this address. */
+export function rivalBy(
+  { interfaceName, address, prefixLength }: InterfaceAddress,
+  owner: RivalOwner,
+): LeaseRival {
+  return { device: interfaceName, claim: { kind: "address", address, prefixLength }, owner };
 }
 
-/** The device, its address and the lease, as a part of a sentence. */
-export function describeOccupier({ interfaceName, address }: InterfaceAddress, subnet: Ipv4Prefix): string {
-  return `device ${escapeUntrusted(interfaceName)} has ${address.toString()} of this host's lease ${subnet.toString()}`;
+/** What a device is by its kind and its mark; undefined: it is gone by now. */
+export function ownerOf(link: Link | undefined): RivalOwner {
+  if (link === undefined) return { kind: "unknown" };
+  const mark = parseAlias(link.alias);
+  if (mark?.kind === "network") return { kind: "plugin-network", network: shortId(mark.id) };
+  return { kind: link.kind === "bridge" ? "bridge" : "device" };
 }

@@ -99,9 +99,9 @@ describeOnEngines("a second network on one lease", () => {
         `Cannot make network "second": Docker's network "first" has ${subnet.toString()}`,
         "docker network rm first",
       ),
-      plugin: sentence("Cannot make the network:", device, "take that away first"),
+      plugin: sentence("Cannot make the network:", device, "docker network rm"),
       bip: sentence(`Cannot give Docker the subnet`, device, "run dockerd without --bip"),
-      cni: sentence(`Cannot attach the container: device "twill0" has`, "remove that one first"),
+      cni: sentence("Cannot attach the container: device twill0 has", "docker network rm"),
     });
     expect(await dockerNetwork("first")).toBeNull(); // it does not stand in its own way
     await engine.docker(["network", "rm", "first"]);
@@ -118,8 +118,13 @@ describeOnEngines("a second network on one lease", () => {
         "docker network rm first",
       ),
       plugin: sentence("Cannot make the network: network", "has this host's lease", "docker network rm"),
-      bip: sentence(`Cannot give Docker the subnet`, `device ${bridge} has ${gateway.toString()}`),
-      cni: sentence(`Cannot attach the container: device "${bridge}" has`),
+      bip: sentence(
+        `Cannot give Docker the subnet`,
+        `device ${bridge} has ${gateway.toString()}`,
+        "docker network rm",
+        "--forget",
+      ),
+      cni: sentence(`Cannot attach the container: device ${bridge} has`, "docker network rm"),
     });
     await engine.docker(["network", "rm", "first"]);
   });
@@ -131,13 +136,14 @@ describeOnEngines("a second network on one lease", () => {
     const device = `device cni0 has ${gateway.toString()}`;
     expect(await tryAll()).toEqual({
       dockerNetwork: sentence(`Cannot make network "second": ${device}`, "ip link delete dev cni0"),
-      plugin: sentence(`Cannot make the network: ${device}`, "a CNI bridge"),
+      plugin: sentence(`Cannot make the network: ${device}`, "ip link delete dev cni0"),
       bip: sentence(
         "Cannot give Docker the subnet",
         device,
-        `ip address delete ${gateway.toString()}/24 dev cni0`,
+        "run dockerd without --bip, or",
+        "ip link delete dev cni0",
       ),
-      cni: sentence('Cannot attach the container: device "cni0" has'),
+      cni: sentence("Cannot attach the container: device cni0 has", "ip link delete dev cni0"),
     });
     await cni.call("DEL", container);
     await host.execChecked(["ip", "link", "delete", "dev", "cni0"]);
@@ -158,9 +164,9 @@ describeOnEngines("a second network on one lease", () => {
         `Cannot make network "second": Docker's network "bridge" has ${subnet.toString()}`,
         "with dockerd's --bip there every container is on the overlay already",
       ),
-      plugin: sentence(`Cannot make the network: device docker0 has ${gateway.toString()}`, "dockerd --bip"),
+      plugin: sentence(`Cannot make the network: device docker0 has ${gateway.toString()}`, "without --bip"),
       bip: null,
-      cni: sentence('Cannot attach the container: device "docker0" has', "dockerd's --bip"),
+      cni: sentence("Cannot attach the container: device docker0 has", "without --bip"),
     });
 
     expect(await dockerOpts("--check")).toBeNull();

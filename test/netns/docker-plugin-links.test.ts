@@ -104,7 +104,7 @@ describe("twill docker-plugin after its state was lost", () => {
     await loseState();
     await ping(container, lost.gateway); // goes on
     await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
-      `Cannot make the network: device ${bridgeOf(lost)} has 10.244.7.1 of this host's lease ${SUBNET}, for network ${lost.id.slice(0, 12)} that this plugin does not know but containers use; remove them first, or: ip link del ${bridgeOf(lost)}`,
+      `Cannot make the network: device ${bridgeOf(lost)} has 10.244.7.1 of this host's lease ${SUBNET}, which carries one network; remove the containers on network ${lost.id.slice(0, 12)}, which this plugin does not know, or: ip link delete dev ${bridgeOf(lost)}`,
     );
     expect(await devices()).toEqual(before);
 
@@ -141,7 +141,7 @@ describe("twill docker-plugin after its state was lost", () => {
     );
     await host.ip(["address", "add", "10.244.7.5/24", "dev", "ov0"]);
     await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
-      `device ov0 has 10.244.7.5 of this host's lease ${SUBNET}; take that away first (dockerd --bip, a CNI bridge, another network): ip link del ov0`,
+      `device ov0 has 10.244.7.5 of this host's lease ${SUBNET}, which carries one network; remove its network where Docker has one (docker network rm), or once no container needs it: ip link delete dev ov0`,
     );
     expect(await devices()).toEqual(before);
     await host.ip(["link", "del", "ov0"]);
@@ -163,10 +163,12 @@ describe("twill docker-plugin beside another one", () => {
     await plugin.ask("NetworkDriver.DeleteNetwork", { NetworkID: theirs.id });
     const short = theirs.id.slice(0, 12);
     await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
-      `for network ${short}; remove that one first: docker network rm ${short}`,
+      `remove the network plugin's network: docker network rm ${short} (where`,
     );
     await other.end("SIGKILL");
-    await expect(DockerNetwork.create(plugin, host)).rejects.toThrow("but containers use; remove them first");
+    await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
+      `remove the containers on network ${short}, which this plugin does not know`,
+    );
     expect(await devices()).toEqual(before);
     await ping(container, theirs.gateway);
 

@@ -3,10 +3,11 @@ import type { SubnetFile } from "../../files/subnet-file.ts";
 import { Ipv4Prefix } from "../../net/ipv4.ts";
 import { escapeUntrusted, showUntrusted } from "../../net/untrusted-text.ts";
 import { shortId } from "../short-id.ts";
-import { findNamesake, findRival } from "./device-in-the-way.ts";
+import { describeRival } from "../../net/lease-rival.ts";
+import { shellWord } from "../../net/shell-word.ts";
+import { findRival } from "../occupied-lease.ts";
 import type { HostDevices } from "../host-devices.ts";
 import type { DockerNetwork, EngineVersion } from "./docker-state.ts";
-import { shellWord } from "../shell-word.ts";
 import {
   BRIDGE_NAME,
   DEFAULT_BRIDGE,
@@ -65,7 +66,7 @@ function planPresent(own: DockerNetwork, situation: NetworkSituation): NetworkPl
   if (fault !== null)
     return { kind: "refuse", sentence: `${cannot} ${fault}; ${remakeAdvice(own, request)}` };
   const rival = findRival(lease.subnet, bridgeOf(own), host);
-  if (rival !== null) return { kind: "refuse", sentence: `${cannot} ${rival}` };
+  if (rival !== null) return { kind: "refuse", sentence: `${cannot} ${describeRival(rival, lease.subnet)}` };
   return { kind: "keep", notes: notesFor(situation) };
 }
 
@@ -100,7 +101,17 @@ function findInTheWay({ request, lease, networks, host }: NetworkSituation): str
       return `Docker's network ${showUntrusted(network.name)} has the bridge ${bridge}; give another name by --bridge`;
     }
   }
-  return findRival(lease.subnet, null, host) ?? findNamesake(bridge, host);
+  const rival = findRival(lease.subnet, null, host);
+  return rival === null ? findNamesake(bridge, host) : describeRival(rival, lease.subnet);
+}
+
+/** What is wrong where the new network's bridge would find its name taken, and how to mend it; or null. */
+function findNamesake(bridgeName: string, { links }: HostDevices): string | null {
+  if (!links.some(({ name }) => name === bridgeName)) return null;
+  return (
+    `there is a device ${bridgeName} that is no bridge of Docker's; remove it once nobody needs it ` +
+    `(ip link delete dev ${bridgeName}), or give another name by --bridge`
+  );
 }
 
 /** Name of the bridge of a network that Docker has made. */

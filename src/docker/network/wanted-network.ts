@@ -5,7 +5,7 @@ import { PLAIN_DEVICE_NAME_ADVICE, isDeviceName, isPlainDeviceName } from "../..
 import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrusted } from "../../net/untrusted-text.ts";
 import type { EngineVersion } from "./docker-state.ts";
-import { shellWord } from "../shell-word.ts";
+import { shellWord } from "../../net/shell-word.ts";
 
 /** Name of the bridge unless the user has another wish. */
 export const DEFAULT_BRIDGE = "twill0";

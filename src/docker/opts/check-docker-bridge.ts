@@ -2,19 +2,21 @@
 import { readSubnetFile } from "../../files/read-subnet-file.ts";
 import type { SubnetFile } from "../../files/subnet-file.ts";
 import type { IpCommand } from "../../kernel/ip-command.ts";
+import { DOCKER_BRIDGE } from "../../net/lease-rival.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { readHostDevices } from "../host-devices.ts";
 import type { HostDevices } from "../host-devices.ts";
-import { DOCKER_BRIDGE, findBipRival } from "./bip-rival.ts";
+import { findBipRival } from "./bip-rival.ts";
 
 /** What is wrong with Docker's bridge for this lease, as the end of a sentence, or null. */
-export function findBridgeFault(lease: SubnetFile, { links, addresses }: HostDevices): string | null {
+export function findBridgeFault(lease: SubnetFile, host: HostDevices): string | null {
+  const { links, addresses } = host;
   if (!links.some(({ name }) => name === DOCKER_BRIDGE)) return `there is no ${DOCKER_BRIDGE}: start Docker`;
   const wanted = `${lease.gateway.toString()}/${lease.subnet.length}`;
   const present = addresses
     .filter(({ interfaceName }) => interfaceName === DOCKER_BRIDGE)
     .map(({ address, prefixLength }) => `${address.toString()}/${prefixLength}`);
-  if (present.includes(wanted)) return findBipRival(lease.subnet, addresses);
+  if (present.includes(wanted)) return findBipRival(lease.subnet, host);
   const found = present.length === 0 ? "no address" : present.join(", ");
   return (
     `${DOCKER_BRIDGE} has ${found} and the lease is ${wanted}, so no other host reaches its containers: ` +

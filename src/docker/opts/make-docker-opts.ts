@@ -6,14 +6,14 @@ import { requireSubnet } from "../../files/read-subnet-file.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import type { FileModes } from "../../files/replace-file.ts";
 import { parseDotenv } from "../../files/subnet-file.ts";
-import { readAddresses } from "../../kernel/addresses.ts";
-import type { InterfaceAddress } from "../../kernel/addresses.ts";
 import { createIpCommand } from "../../kernel/ip-command.ts";
 import { isMissingProgram, runProgram } from "../../kernel/run-program.ts";
 import type { Program } from "../../kernel/run-program.ts";
 import { Ipv4Prefix } from "../../net/ipv4.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { escapeUntrusted } from "../../net/untrusted-text.ts";
+import { readHostDevices } from "../host-devices.ts";
+import type { HostDevices } from "../host-devices.ts";
 import { findBipRival } from "./bip-rival.ts";
 import type { DockerOptsRequest } from "./docker-opts-request.ts";
 import { formatDockerOpts, shellVariables } from "./format-docker-opts.ts";
@@ -30,7 +30,7 @@ export interface DockerOptsDeps {
   readonly readText: (path: string) => Promise<string | null>;
   /** Resolves with the output of `ip -o -4 route show`. */
   readonly readRoutes: (signal: AbortSignal) => Promise<string>;
-  readonly readAddresses: (signal: AbortSignal) => Promise<readonly InterfaceAddress[]>;
+  readonly readDevices: (signal: AbortSignal) => Promise<HostDevices>;
   /** Takes a sentence for the user. */
   readonly tell: (sentence: string) => void;
 }
@@ -70,7 +70,7 @@ async function findConflict(
   const route = findRouteConflict(flannelSubnet, await deps.readRoutes(signal));
   if (route !== null) return `the routing table already has "${escapeUntrusted(route)}"; remove that route`;
   const subnet = Ipv4Prefix.parseContaining(flannelSubnet);
-  return subnet === null ? null : findBipRival(subnet, await deps.readAddresses(signal));
+  return subnet === null ? null : findBipRival(subnet, await deps.readDevices(signal));
 }
 
 /** The routes of this host; none where there is no `ip`, as the script goes on without. */
@@ -80,9 +80,9 @@ export async function readHostRoutes(signal: AbortSignal): Promise<string> {
   });
 }
 
-/** The addresses of this host; none where there is no `ip`. */
-export async function readHostAddresses(signal: AbortSignal): Promise<readonly InterfaceAddress[]> {
-  return await unlessMissing([], () => readAddresses(createIpCommand(), signal));
+/** The devices of this host; none where there is no `ip`. */
+export async function readDevicesIfAny(signal: AbortSignal): Promise<HostDevices> {
+  return await unlessMissing({ links: [], addresses: [] }, () => readHostDevices(createIpCommand(), signal));
 }
 
 async function unlessMissing<T>(fallback: T, run: () => Promise<T>): Promise<T> {

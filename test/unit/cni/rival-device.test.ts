@@ -32,15 +32,27 @@ describe("gatewayBridge", () => {
 });
 
 describe("findRival", () => {
+  function rivalOf(device: string, destination: string): unknown {
+    return {
+      device,
+      claim: { kind: "route", destination: prefixOf(destination) },
+      owner: { kind: "unknown" },
+    };
+  }
+
   it("finds the device that has the lease or a part of it", () => {
-    expect(findRival(LEASE, "cni0", routes(DEFAULT, OVERLAY, DOCKER0))).toBe("docker0");
-    expect(findRival(LEASE, "cni0", routes(OVERLAY, HALF))).toBe("br2");
+    expect(findRival(LEASE, "cni0", routes(DEFAULT, OVERLAY, DOCKER0))).toEqual(
+      rivalOf("docker0", "10.244.7.0/24"),
+    );
+    expect(findRival(LEASE, "cni0", routes(OVERLAY, HALF))).toEqual(rivalOf("br2", "10.244.7.128/25"));
   });
 
   it("finds neither the bridge itself, nor routes that lead elsewhere or to one container", () => {
     expect(findRival(LEASE, "docker0", routes(DOCKER0))).toBeNull();
     expect(findRival(LEASE, "docker0", routes(DOCKER0.replace("docker0", "docker0.100")))).toBeNull();
-    expect(findRival(LEASE, "docker0", routes(DOCKER0.replace("docker0", "docker01")))).toBe("docker01");
+    expect(findRival(LEASE, "docker0", routes(DOCKER0.replace("docker0", "docker01")))?.device).toBe(
+      "docker01",
+    );
     const others = routes(DEFAULT, OVERLAY, BLACKHOLE, GATEWAY, BESIDE, VETH);
     expect(findRival(LEASE, "cni0", others)).toBeNull();
     expect(findRival(LEASE, "cni0", `${HEAD}\n`)).toBeNull();

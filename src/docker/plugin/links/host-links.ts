@@ -16,6 +16,7 @@ import type { DeviceView, HostView } from "./host-view.ts";
 import { planDeletion, planNetwork, planVeth } from "./link-plan.ts";
 import type { LinkPlan } from "./link-plan.ts";
 import { clearPlace } from "./place.ts";
+import { rivalOwner } from "./ownership.ts";
 import { LINK_ROUTES, refuseRouted } from "./pool-routes.ts";
 import { isInstanceRunning } from "./running-instances.ts";
 
@@ -66,9 +67,10 @@ export class HostLinks {
    * @throws {OverlayError} `ERR_REQUEST_REFUSED`
    */
   async checkPool(state: PluginState, lease: HostLease): Promise<void> {
-    const { leftovers } = clearPlace(state, { bridgeName: null, lease }, await this.#look(state));
+    const { leftovers, host } = clearPlace(state, { bridgeName: null, lease }, await this.#look(state));
     await this.#delete(leftovers);
-    refuseRouted(lease.subnet, await this.#ip.read(LINK_ROUTES, NO_ABORT));
+    const routes = await this.#ip.read(LINK_ROUTES, NO_ABORT);
+    refuseRouted(lease.subnet, routes, (device) => rivalOwner(state, device, host));
   }
 
   /** Deletes a network's bridge and the veths of its containers, known or not; what is gone is no error. */

@@ -4,10 +4,12 @@
  * long as the plugin that wrote the mark does not run: after its state was lost nobody else is left to do it. Pure.
  */
 import type { Link } from "../../../kernel/links.ts";
+import type { RivalOwner } from "../../../net/lease-rival.ts";
 import type { Network, PluginState } from "../state/plugin-state.ts";
 import { formatAlias, parseAlias } from "../../device-mark.ts";
 import { defaultBridgeName } from "./device-names.ts";
 import type { DeviceMark } from "../../device-mark.ts";
+import { ownerOf } from "../../occupied-lease.ts";
 import type { HostView } from "./host-view.ts";
 
 export function bridgeAlias({ instanceId }: PluginState, { id }: Network): string {
@@ -38,4 +40,13 @@ export function isHostEndOf(state: PluginState, endpointId: string, link: Link, 
 export function isOrphan(state: PluginState, mark: DeviceMark, { runningInstances }: HostView): boolean {
   if (mark.instanceId !== state.instanceId) return !runningInstances.has(mark.instanceId);
   return !(mark.kind === "network" ? state.networks : state.endpoints).has(mark.id);
+}
+
+/** What a device on the lease is, as this plugin sees it. */
+export function rivalOwner(state: PluginState, device: string, host: HostView): RivalOwner {
+  const link = host.links.get(device);
+  const owner = ownerOf(link);
+  const mark = parseAlias(link?.alias ?? null);
+  if (owner.kind !== "plugin-network" || mark === null || !isOrphan(state, mark, host)) return owner;
+  return { ...owner, kind: "lost-network" };
 }

@@ -1,15 +1,14 @@
 /** The place of a new network: its bridge's name and the lease's addresses. What has them goes, or is named. Pure. */
 import type { InterfaceAddress } from "../../../kernel/addresses.ts";
 import type { Link } from "../../../kernel/links.ts";
-import { shellWord } from "../../shell-word.ts";
-import { describeOccupier, findOccupiers } from "../../occupied-lease.ts";
+import { describeRival } from "../../../net/lease-rival.ts";
+import { findOccupiers, rivalBy } from "../../occupied-lease.ts";
 import { refused } from "../protocol/request-fields.ts";
 import type { Network, PluginState } from "../state/plugin-state.ts";
-import { shortId } from "../../short-id.ts";
 import { parseAlias } from "../../device-mark.ts";
 import { withItsVeths } from "./find-devices.ts";
 import type { HostView } from "./host-view.ts";
-import { isOrphan } from "./ownership.ts";
+import { isOrphan, rivalOwner } from "./ownership.ts";
 
 /** What a network takes up; without a bridge's name the lease alone. */
 export interface WantedPlace extends Pick<Network, "lease"> {
@@ -75,25 +74,6 @@ function occupiers({ bridgeName, lease }: WantedPlace, { addresses }: HostView):
 export function refuseOccupied(state: PluginState, network: WantedPlace, host: HostView): void {
   const [other] = occupiers(network, host);
   if (other === undefined) return;
-  const place = describeOccupier(other, network.lease.subnet);
-  throw refused(`Cannot make the network: ${place}${wayOut(state, other, host)}`);
-}
-
-function wayOut(
-  state: PluginState,
-  { interfaceName, address, prefixLength }: InterfaceAddress,
-  host: HostView,
-): string {
-  const link = host.links.get(interfaceName);
-  const mark = parseAlias(link?.alias ?? null);
-  const command = `ip link del ${shellWord(interfaceName)}`;
-  if (mark?.kind === "network") {
-    const short = shortId(mark.id);
-    return isOrphan(state, mark, host)
-      ? `, for network ${short} that this plugin does not know but containers use; remove them first, or: ${command}`
-      : `, for network ${short}; remove that one first: docker network rm ${short}`;
-  }
-  const isPhysical = link?.kind === null; // it cannot be deleted
-  const withoutIt = `ip address del ${address.toString()}/${prefixLength} dev ${shellWord(interfaceName)}`;
-  return `; take that away first (dockerd --bip, a CNI bridge, another network): ${isPhysical ? withoutIt : command}`;
+  const rival = rivalBy(other, rivalOwner(state, other.interfaceName, host));
+  throw refused(`Cannot make the network: ${describeRival(rival, network.lease.subnet)}`);
 }

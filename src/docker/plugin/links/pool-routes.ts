@@ -1,7 +1,8 @@
 /** Whether Docker would take a pool: it looks at routes. */
 import { recordsOf, textOf } from "../../../kernel/json-fields.ts";
 import { Ipv4Prefix } from "../../../net/ipv4.ts";
-import { escapeUntrusted } from "../../../net/untrusted-text.ts";
+import { describeRival } from "../../../net/lease-rival.ts";
+import type { RivalOwner } from "../../../net/lease-rival.ts";
 import { refused } from "../protocol/request-fields.ts";
 
 /** Of a route to one address, which `ip` writes without a length. */
@@ -14,17 +15,22 @@ export const LINK_ROUTES: readonly string[] = ["-4", "route", "show", "table", "
  * Refuses a pool where Docker would: where a route of scope link overlaps it. Docker says nothing then but asks for another
  * pool, again and again.
  * @param linkRoutes what `ip` answers to {@link LINK_ROUTES}
+ * @param ownerOf what a device of this name is
  * @throws {OverlayError} `ERR_REQUEST_REFUSED`
  */
-export function refuseRouted(subnet: Ipv4Prefix, linkRoutes: unknown): void {
+export function refuseRouted(
+  subnet: Ipv4Prefix,
+  linkRoutes: unknown,
+  ownerOf: (device: string) => RivalOwner,
+): void {
   for (const record of recordsOf(linkRoutes)) {
     const destination = textOf(record, "dst") ?? "";
     const prefix = Ipv4Prefix.parseContaining(
       destination.includes("/") ? destination : `${destination}/${HOST_LENGTH}`,
     );
     if (prefix?.overlaps(subnet) !== true) continue;
-    throw refused(
-      `Cannot make the network: device ${escapeUntrusted(textOf(record, "dev") ?? "")} has ${prefix.toString()}, and this host's lease is ${subnet.toString()}; take that away first (dockerd --bip, a CNI bridge, another network)`,
-    );
+    const device = textOf(record, "dev") ?? "";
+    const rival = { device, claim: { kind: "route", destination: prefix }, owner: ownerOf(device) } as const;
+    throw refused(`Cannot make the network: ${describeRival(rival, subnet)}`);
   }
 }

@@ -191,7 +191,7 @@ describe("planNetwork, on a host where other devices have what it needs", () => 
     [
       ["cni0", "10.244.7.1/24"],
       "device cni0 has 10.244.7.1",
-      "remove it once no container needs it: ip link delete dev cni0",
+      "remove its network where Docker has one (docker network rm), or once no container needs it: ip link delete dev cni0",
     ],
     [
       ["veth1", "10.244.7.9/32", { kind: "veth" }],
@@ -206,12 +206,12 @@ describe("planNetwork, on a host where other devices have what it needs", () => 
     [
       ["twill0", "10.244.7.1/24"],
       "device twill0 has 10.244.7.1",
-      "remove it once no container needs it: ip link delete dev twill0",
+      "remove its network where Docker has one (docker network rm), or once no container needs it: ip link delete dev twill0",
     ],
     [
       ["tw-a1a1a1a1a1a1", "10.244.7.1/24", { alias: PLUGIN_ALIAS }],
       "device tw-a1a1a1a1a1a1 has 10.244.7.1",
-      "it is the network plugin's: docker network rm a1a1a1a1a1a1 (where Docker does not know it: twill docker-plugin --forget a1a1a1a1a1a1)",
+      "remove the network plugin's network: docker network rm a1a1a1a1a1a1 (where Docker does not know it: twill docker-plugin --forget a1a1a1a1a1a1)",
     ],
   ];
   it.each(RIVALS)("refuses beside %j", (device, address, advice) => {
@@ -248,7 +248,7 @@ describe("planNetwork, on a host where other devices have what it needs", () => 
     expect(plan({ networks: present, host: hostWith([own]) }).kind).toBe("keep");
     expect(refusal(plan({ networks: present, host: hostWith([own, ["cni0", "10.244.7.1/24"]]) }))).toBe(
       'Cannot keep network "app": device cni0 has 10.244.7.1 of this host\'s lease 10.244.7.0/24, which carries one network; ' +
-        "remove it once no container needs it: ip link delete dev cni0",
+        "remove its network where Docker has one (docker network rm), or once no container needs it: ip link delete dev cni0",
     );
     // Without the option Docker calls the bridge by the network's id.
     const options = new Map([...(present[2]?.options ?? [])].filter(([key]) => !key.endsWith("bridge.name")));

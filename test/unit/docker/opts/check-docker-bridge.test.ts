@@ -11,12 +11,12 @@ import { parseLinks } from "../../../../src/kernel/links.ts";
 const TEXT = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\n";
 
 /** A device as `ip -j -d address show` has it. */
-function deviceJson(ifname: string, addresses: readonly string[]): object {
+function deviceJson(ifindex: number, ifname: string, addresses: readonly string[]): object {
   const addr_info = addresses.map((text) => {
     const [local, length] = text.split("/");
     return { family: "inet", local, prefixlen: Number(length) };
   });
-  return { ifindex: 3, ifname, mtu: 1500, flags: ["UP"], addr_info };
+  return { ifindex, ifname, mtu: 1500, flags: ["UP"], linkinfo: { info_kind: "bridge" }, addr_info };
 }
 
 describe("findBridgeFault", () => {
@@ -24,7 +24,10 @@ describe("findBridgeFault", () => {
 
   /** What is wrong on a host whose docker0 has these addresses, and whose other devices have those. */
   function faultOf(addresses: readonly string[], others: readonly [name: string, address: string][] = []) {
-    const json = [deviceJson("docker0", addresses), ...others.map(([name, one]) => deviceJson(name, [one]))];
+    const json = [
+      deviceJson(3, "docker0", addresses),
+      ...others.map(([name, one], i) => deviceJson(4 + i, name, [one])),
+    ];
     return findBridgeFault(lease, {
       links: parseLinks(json),
       addresses: parseAddresses(json),
@@ -48,7 +51,7 @@ describe("findBridgeFault", () => {
   it("names another bridge on the lease", () => {
     expect(faultOf(["10.244.7.1/24"], [["cni0", "10.244.7.1/24"]])).toBe(
       "device cni0 has 10.244.7.1 of this host's lease 10.244.7.0/24, which carries one network; run dockerd without --bip, " +
-        "or remove that network first (docker network rm), or the address: ip address delete 10.244.7.1/24 dev cni0",
+        "or remove its network where Docker has one (docker network rm), or once no container needs it: ip link delete dev cni0",
     );
   });
 
@@ -86,10 +89,10 @@ describe("checkDockerBridge", () => {
     checkDockerBridge(join(directory, "subnet.env"), ipWith(json), new AbortController().signal);
 
   it("tells agreement, mismatch and absence apart", async () => {
-    expect(await check([deviceJson("docker0", ["10.244.7.1/24"])])).toBe(
+    expect(await check([deviceJson(3, "docker0", ["10.244.7.1/24"])])).toBe(
       "docker0 is on the leased subnet 10.244.7.0/24",
     );
-    await expect(check([deviceJson("docker0", [])])).rejects.toThrow(
+    await expect(check([deviceJson(3, "docker0", [])])).rejects.toThrow(
       "Cannot use Docker's bridge: docker0 has no address and the lease is 10.244.7.1/24",
     );
     await expect(check([])).rejects.toMatchObject({ code: "ERR_DOCKER_FAILED" });

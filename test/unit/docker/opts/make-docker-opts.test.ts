@@ -7,6 +7,7 @@ import { readDockerOptsRequest } from "../../../../src/docker/opts/docker-opts-r
 import { makeDockerOpts, readIfFile } from "../../../../src/docker/opts/make-docker-opts.ts";
 import type { DockerOptsDeps } from "../../../../src/docker/opts/make-docker-opts.ts";
 import { parseAddresses } from "../../../../src/kernel/addresses.ts";
+import { parseLinks } from "../../../../src/kernel/links.ts";
 
 const SUBNET_FILE =
   "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
@@ -24,7 +25,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-/** Runs it on a host without routes and addresses; resolves with what the user was told. */
+/** Runs it on a host without routes and devices; resolves with what the user was told. */
 async function make(
   args: readonly string[] = [],
   differs: Partial<DockerOptsDeps> = {},
@@ -37,19 +38,20 @@ async function make(
   const readRoutes = (): Promise<string> => Promise.resolve("");
   await makeDockerOpts(
     request,
-    { environment: {}, readText: readIfFile, readRoutes, readAddresses: addressesOf({}), tell, ...differs },
+    { environment: {}, readText: readIfFile, readRoutes, readDevices: devicesOf({}), tell, ...differs },
     NO_ABORT,
   );
   return told;
 }
 
-/** Reads addresses of a host whose devices have these, with their prefix lengths. */
-function addressesOf(devices: Readonly<Record<string, string>>): DockerOptsDeps["readAddresses"] {
+/** Reads the devices of a host, which have these addresses with their prefix lengths. */
+function devicesOf(devices: Readonly<Record<string, string>>): DockerOptsDeps["readDevices"] {
   const json = Object.entries(devices).map(([ifname, text], i) => {
     const [local, length] = text.split("/");
-    return { ifindex: i + 2, ifname, addr_info: [{ local, prefixlen: Number(length) }] };
+    const facts = { ifindex: i + 2, ifname, mtu: 1500, flags: ["UP"], linkinfo: { info_kind: "bridge" } };
+    return { ...facts, addr_info: [{ local, prefixlen: Number(length) }] };
   });
-  return () => Promise.resolve(parseAddresses(json));
+  return () => Promise.resolve({ links: parseLinks(json), addresses: parseAddresses(json) });
 }
 
 describe("makeDockerOpts", () => {
@@ -112,21 +114,21 @@ describe("makeDockerOpts", () => {
 
   it("writes the file and then fails when another device than docker0 is on the subnet", async () => {
     const own = { flannel0: "10.244.7.0/32", docker0: "10.244.7.1/24", eth0: "192.0.2.1/24" };
-    expect(await make([], { readAddresses: addressesOf(own) })).toEqual([]);
+    expect(await make([], { readDevices: devicesOf(own) })).toEqual([]);
     await rm(output);
-    const readAddresses = addressesOf({ ...own, twill0: "10.244.7.1/24" });
-    await expect(make([], { readAddresses })).rejects.toThrow(
+    const readDevices = devicesOf({ ...own, twill0: "10.244.7.1/24" });
+    await expect(make([], { readDevices })).rejects.toThrow(
       "Cannot give Docker the subnet of 10.244.7.1/24: device twill0 has 10.244.7.1 of this host's lease 10.244.7.0/24, " +
-        "which carries one network; run dockerd without --bip, or remove that network first (docker network rm), or the address: " +
-        `ip address delete 10.244.7.1/24 dev twill0 (${output} is written)`,
+        "which carries one network; run dockerd without --bip, or remove its network where Docker has one (docker network rm), " +
+        `or once no container needs it: ip link delete dev twill0 (${output} is written)`,
     );
     expect(await readFile(output, "utf8")).toBe(COMBINED);
   });
 
-  it("looks at no addresses for a subnet that is none, as the script writes it", async () => {
+  it("looks at no devices for a subnet that is none, as the script writes it", async () => {
     await writeFile(subnetFile, "FLANNEL_SUBNET=what-ever\n");
-    const readAddresses = (): Promise<never> => Promise.reject(new Error("asked for addresses"));
-    await make([], { readAddresses });
+    const readDevices = (): Promise<never> => Promise.reject(new Error("asked for devices"));
+    await make([], { readDevices });
     expect(await readFile(output, "utf8")).toContain("--bip=what-ever");
   });
 

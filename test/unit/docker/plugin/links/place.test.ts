@@ -7,7 +7,10 @@ import { BRIDGE, BRIDGE_ALIAS, PORT, PORT_ALIAS, addressAt, hostWith, linkOf } f
 
 const LEFT_ALIAS = `twill-docker:00000000:network:${OTHER_ID}`;
 const LEFT_PORT_ALIAS = PORT_ALIAS.replace("0badcafe", "00000000");
-const OCCUPIED = "has 10.244.7.1 of this host's lease 10.244.7.0/24";
+const OCCUPIED = "has 10.244.7.1 of this host's lease 10.244.7.0/24, which carries one network;";
+
+const BRIDGE_AWAY =
+  "remove its network where Docker has one (docker network rm), or once no container needs it: ip link delete dev ";
 
 /** A bridge with the lease's gateway that a network had before, and a veth on it. */
 function leftBy(alias: string, port: Partial<Link> = { alias: LEFT_PORT_ALIAS }): HostView {
@@ -77,34 +80,37 @@ describe("clearPlace", () => {
   ];
   it.each(USED)("refuses, and names the way out, where %s uses what is left", (_, host) => {
     expect(refusal(host)).toBe(
-      `Cannot make the network: device ov0 ${OCCUPIED}, for network b2b2b2b2b2b2 that this plugin does not know but containers use; remove them first, or: ip link del ov0`,
+      `Cannot make the network: device ov0 ${OCCUPIED} remove the containers on network b2b2b2b2b2b2, which this plugin does not know, or: ip link delete dev ov0`,
     );
   });
 
   it("refuses what another plugin that runs has, and what this one has", () => {
-    const sentence = `Cannot make the network: device ov0 ${OCCUPIED}, for network b2b2b2b2b2b2; remove that one first: docker network rm b2b2b2b2b2b2`;
+    const sentence = `Cannot make the network: device ov0 ${OCCUPIED} remove the network plugin's network: docker network rm b2b2b2b2b2b2 (where Docker does not know it: twill docker-plugin --forget b2b2b2b2b2b2)`;
     expect(refusal({ ...leftBy(LEFT_ALIAS), runningInstances: new Set(["00000000"]) })).toBe(sentence);
     const both = { ...WITH_NETWORK, networks: new Map(WITH_NETWORK.networks).set(OTHER_ID, NETWORK) };
     const own = leftBy(LEFT_ALIAS.replace("00000000", "0badcafe"));
     expect(sentenceOf(() => clearPlace(both, NETWORK, own))).toBe(sentence);
   });
 
-  const FOREIGN: [what: string, name: string, facts: Partial<Link>, command: string][] = [
-    ["a bridge", "docker0", { kind: "bridge" }, "ip link del docker0"],
+  const FOREIGN: [what: string, name: string, facts: Partial<Link>, fix: string][] = [
+    [
+      "Docker's bridge",
+      "docker0",
+      { kind: "bridge" },
+      "stop Docker, ip link delete dev docker0, and start it without --bip",
+    ],
     [
       "a bridge with another program's alias",
       "br0",
       { kind: "bridge", alias: "x:network:y" },
-      "ip link del br0",
+      `${BRIDGE_AWAY}br0`,
     ],
-    ["a bridge with a name like a command", "$(id)", { kind: "bridge" }, "ip link del '$(id)'"],
-    ["a card", "eth0", { kind: null }, "ip address del 10.244.7.1/24 dev eth0"],
+    ["a bridge with a name like a command", "$(id)", { kind: "bridge" }, `${BRIDGE_AWAY}'$(id)'`],
+    ["a card", "eth0", { kind: null }, "take the address away: ip address delete 10.244.7.1/24 dev eth0"],
   ];
-  it.each(FOREIGN)("refuses %s that is somebody else's", (_, name, facts, command) => {
+  it.each(FOREIGN)("refuses %s that is somebody else's", (_, name, facts, fix) => {
     const host = hostWith([linkOf(name, { ...facts, index: 5 })], [addressAt(name, 5, "10.244.7.1/24")]);
-    expect(refusal(host)).toBe(
-      `Cannot make the network: device ${name} ${OCCUPIED}; take that away first (dockerd --bip, a CNI bridge, another network): ${command}`,
-    );
+    expect(refusal(host)).toBe(`Cannot make the network: device ${name} ${OCCUPIED} ${fix}`);
   });
 
   it("refuses a single address of the lease on another device, as a CNI plugin's veths have it, but not on lo", () => {

@@ -1,4 +1,4 @@
-import { escapeUntrusted } from "../net/untrusted-text.ts";
+import { escapeUntrusted } from "./untrusted-text.ts";
 
 /** What no shell takes for more than it is. */
 const PLAIN = /^[A-Za-z0-9_./][A-Za-z0-9_./-]*$/;

@@ -69,8 +69,9 @@ function removalOf({ device, claim, owner }: LeaseRival): string {
         : `take the route away: ip route delete ${claim.destination.toString()} dev ${name}`;
     case "bridge":
     case "unknown":
-      // Docker keeps the addresses of a bridge that it finds, also without the option.
-      if (device === DOCKER_BRIDGE) return `stop Docker, ${deletion}, and start it without --bip`;
+      // It makes the bridge again as it was where somebody has deleted it.
+      if (device === DOCKER_BRIDGE)
+        return "start Docker with a --bip beside the overlay: without one it keeps that of its last start";
       return `remove its network where Docker has one (docker network rm), or once no container needs it: ${deletion}`;
   }
 }

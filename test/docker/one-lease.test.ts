@@ -154,24 +154,36 @@ describeOnEngines("a second network on one lease", () => {
     expect(await dockerOpts("--require-lease")).toBeNull();
     const bip = `${gateway.toString()}/${subnet.length}`;
     await engine.stopDaemon();
-    await writeFile(
-      join(engineDirectory(engine.name), "daemon.json"),
-      JSON.stringify({ bip, mtu: overlayMtu, "ip-masq": false }),
-    );
+    const configFile = join(engineDirectory(engine.name), "daemon.json");
+    await writeFile(configFile, JSON.stringify({ bip, mtu: overlayMtu, "ip-masq": false }));
     await engine.startDaemon();
     expect(await tryAll()).toEqual({
       dockerNetwork: sentence(
         `Cannot make network "second": Docker's network "bridge" has ${subnet.toString()}`,
         "with dockerd's --bip there every container is on the overlay already",
       ),
-      plugin: sentence(`Cannot make the network: device docker0 has ${gateway.toString()}`, "without --bip"),
+      plugin: sentence(`Cannot make the network: device docker0 has ${gateway.toString()}`, "a --bip beside"),
       bip: null,
-      cni: sentence("Cannot attach the container: device docker0 has", "without --bip"),
+      cni: sentence("Cannot attach the container: device docker0 has", "a --bip beside"),
     });
 
     expect(await dockerOpts("--check")).toBeNull();
     await host.execChecked(["ip", "link", "add", "name", "late0", "type", "bridge"]);
     await host.execChecked(["ip", "address", "add", bip, "dev", "late0"]);
     expect(await dockerOpts("--check")).toEqual(sentence("Cannot use Docker's bridge: device late0 has"));
+    await host.execChecked(["ip", "link", "delete", "dev", "late0"]);
+
+    await engine.stopDaemon();
+    await writeFile(configFile, "{}");
+    await host.execChecked(["ip", "link", "delete", "dev", "docker0"]);
+    await engine.startDaemon(); // without --bip: it makes docker0 again as it was
+    expect(await createByPlugin("third")).toEqual(
+      sentence("device docker0 has", "start Docker with a --bip beside the overlay"),
+    );
+    await engine.stopDaemon();
+    await writeFile(configFile, JSON.stringify({ bip: "192.0.2.1/28" }));
+    await engine.startDaemon();
+    expect(await createByPlugin("third")).toBeNull();
+    await engine.docker(["network", "rm", "third"]);
   });
 });

@@ -137,7 +137,7 @@ describe("twill docker-plugin", () => {
     await host.ip(["link", "add", "docker0", "type", "bridge"]);
     await host.ip(["address", "add", "10.244.7.1/24", "dev", "docker0"]);
     await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
-      "Cannot make the network: device docker0 has 10.244.7.1 of this host's lease 10.244.7.0/24, which carries one network; stop Docker, ip link delete dev docker0, and start it without --bip",
+      "Cannot make the network: device docker0 has 10.244.7.1 of this host's lease 10.244.7.0/24, which carries one network; start Docker with a --bip beside the overlay: without one it keeps that of its last start",
     );
     await host.ip(["address", "del", "10.244.7.1/24", "dev", "docker0"]);
     await expect(DockerNetwork.create(plugin, host, { options: { bridge: "docker0" } })).rejects.toThrow(

@@ -40,8 +40,8 @@ describe("describeRival", () => {
     );
   });
 
-  it("has Docker start without --bip for its own bridge, whose addresses stay otherwise", () => {
-    const fix = "; stop Docker, ip link delete dev docker0, and start it without --bip";
+  it("has Docker start with another --bip for its own bridge", () => {
+    const fix = "; start Docker with a --bip beside the overlay: without one it keeps that of its last start";
     expect(sentenceFor({ device: "docker0" })).toContain(fix);
     expect(sentenceFor({ device: "docker0", owner: { kind: "unknown" } })).toContain(fix);
   });

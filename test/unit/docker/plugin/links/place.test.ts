@@ -97,7 +97,7 @@ describe("clearPlace", () => {
       "Docker's bridge",
       "docker0",
       { kind: "bridge" },
-      "stop Docker, ip link delete dev docker0, and start it without --bip",
+      "start Docker with a --bip beside the overlay: without one it keeps that of its last start",
     ],
     [
       "a bridge with another program's alias",

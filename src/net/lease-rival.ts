@@ -25,12 +25,13 @@ export type RivalClaim =
  * What a device is, as far as whoever met it can tell: that decides how it is taken away.
  * - `plugin-network`: the bridge of a network of the network plugin's; `network` is the short form of its id
  * - `lost-network`: the same, but the plugin that says so has lost the network, and containers are on it
+ * - `other-plugin`: a network of a plugin with another state directory than the one that says so, and so of another engine
  * - `bridge`: of Docker's, of a CNI plugin or of somebody else
  * - `device`: anything else, which may be a network card
  * - `unknown`: its name is all that is known
  */
 export type RivalOwner =
-  | { readonly kind: "plugin-network" | "lost-network"; readonly network: string }
+  | { readonly kind: "plugin-network" | "lost-network" | "other-plugin"; readonly network: string }
   | { readonly kind: "bridge" | "device" | "unknown" };
 
 /**
@@ -63,6 +64,10 @@ function removalOf({ device, claim, owner }: LeaseRival): string {
     }
     case "lost-network":
       return `remove the containers on network ${owner.network}, which this plugin does not know, or: ${deletion}`;
+    case "other-plugin": {
+      const id = shellWord(owner.network);
+      return `remove the network of another network plugin, with a state directory of its own: docker network rm ${id} at its Docker while that plugin runs, or where they are gone for good: ${deletion}`;
+    }
     case "device":
       return claim.kind === "address"
         ? `take the address away: ip address delete ${claim.address.toString()}/${claim.prefixLength} dev ${name}`

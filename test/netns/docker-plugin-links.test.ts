@@ -150,32 +150,39 @@ describe("twill docker-plugin after its state was lost", () => {
 });
 
 describe("twill docker-plugin beside another one", () => {
-  it("leaves the other's devices alone while that one runs, and while its containers do", async () => {
+  it("leaves the other's devices alone, whether that one runs or not, and whether containers use them or not", async () => {
     const other = await startPlugin();
     const theirs = await DockerNetwork.create(other, host);
     const container = await connect(theirs);
     const before = await devices();
+    const refuse = async (): Promise<void> => {
+      const short = theirs.id.slice(0, 12);
+      const sentence = `device ${bridgeOf(theirs)} has 10.244.7.1 of this host's lease ${SUBNET}, which carries one network; remove the network of another network plugin, with a state directory of its own: docker network rm ${short} at its Docker while that plugin runs, or where they are gone for good: ip link delete dev ${bridgeOf(theirs)}`;
+      await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(sentence);
+      await expect(DockerNetwork.create(plugin, host, { subnet: SUBNET })).rejects.toThrow(sentence);
+    };
 
     await plugin.ask("NetworkDriver.DeleteEndpoint", {
       NetworkID: theirs.id,
       EndpointID: container.endpointId,
     });
     await plugin.ask("NetworkDriver.DeleteNetwork", { NetworkID: theirs.id });
-    const short = theirs.id.slice(0, 12);
-    await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
-      `remove the network plugin's network: docker network rm ${short} (where`,
-    );
+    await refuse();
     await other.end("SIGKILL");
-    await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
-      `remove the containers on network ${short}, which this plugin does not know`,
-    );
+    await refuse();
     expect(await devices()).toEqual(before);
     await ping(container, theirs.gateway);
 
     await other.start();
     await theirs.disconnect(container);
+    await other.end("SIGKILL");
+    await refuse();
     expect(await devices()).toMatchObject([{ ifname: bridgeOf(theirs) }]);
-    await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(`docker network rm ${short}`);
+
+    await other.start();
+    await ping(await connect(theirs), theirs.gateway);
+    await other.ask("NetworkDriver.DeleteNetwork", { NetworkID: theirs.id });
+    await DockerNetwork.create(plugin, host);
   });
 });
 

@@ -28,6 +28,10 @@ describe("describeRival", () => {
       { kind: "bridge" },
       "remove its network where Docker has one (docker network rm), or once no container needs it: ip link delete dev br0",
     ],
+    [
+      { kind: "other-plugin", network: "a1a1a1a1a1a1" },
+      "remove the network of another network plugin, with a state directory of its own: docker network rm a1a1a1a1a1a1 at its Docker while that plugin runs, or where they are gone for good: ip link delete dev br0",
+    ],
     [{ kind: "device" }, "take the address away: ip address delete 10.244.7.1/24 dev br0"],
     [
       { kind: "unknown" },

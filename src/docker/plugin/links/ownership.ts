@@ -1,12 +1,14 @@
 /**
  * Whose a device is. Docker's ids are random and long enough to be the proof: who names one is the engine that made it. A
  * device is this plugin's by the mark of its instance, and anybody's to delete who is asked to delete what its mark names, as
- * long as the plugin that wrote the mark does not run: after its state was lost nobody else is left to do it. Pure.
+ * long as the plugin that wrote the mark does not run: after its state was lost nobody else is left to do it. Unasked, a plugin
+ * deletes only what was left by a state of its own directory: another directory's plugin may start again and miss it. Pure.
  */
 import type { Link } from "../../../kernel/links.ts";
 import type { RivalOwner } from "../../../net/lease-rival.ts";
 import type { Network, PluginState } from "../state/plugin-state.ts";
 import { formatAlias, parseAlias } from "../../device-mark.ts";
+import { haveSameDirectory } from "../state/instance-id.ts";
 import { defaultBridgeName } from "./device-names.ts";
 import type { DeviceMark } from "../../device-mark.ts";
 import { ownerOf } from "../../occupied-lease.ts";
@@ -42,11 +44,17 @@ export function isOrphan(state: PluginState, mark: DeviceMark, { runningInstance
   return !(mark.kind === "network" ? state.networks : state.endpoints).has(mark.id);
 }
 
+/** Whether what the mark names was this state's, or that of one that this directory has lost, and nobody has it any more. */
+export function isLeftHere(state: PluginState, mark: DeviceMark, host: HostView): boolean {
+  return isOrphan(state, mark, host) && haveSameDirectory(state.instanceId, mark.instanceId);
+}
+
 /** What a device on the lease is, as this plugin sees it. */
 export function rivalOwner(state: PluginState, device: string, host: HostView): RivalOwner {
   const link = host.links.get(device);
   const owner = ownerOf(link);
   const mark = parseAlias(link?.alias ?? null);
-  if (owner.kind !== "plugin-network" || mark === null || !isOrphan(state, mark, host)) return owner;
-  return { ...owner, kind: "lost-network" };
+  if (owner.kind !== "plugin-network" || mark === null) return owner;
+  if (isLeftHere(state, mark, host)) return { ...owner, kind: "lost-network" };
+  return mark.instanceId === state.instanceId ? owner : { ...owner, kind: "other-plugin" };
 }

@@ -8,7 +8,7 @@ import type { Network, PluginState } from "../state/plugin-state.ts";
 import { parseAlias } from "../../device-mark.ts";
 import { withItsVeths } from "./find-devices.ts";
 import type { HostView } from "./host-view.ts";
-import { isOrphan, rivalOwner } from "./ownership.ts";
+import { isLeftHere, rivalOwner } from "./ownership.ts";
 
 /** What a network takes up; without a bridge's name the lease alone. */
 export interface WantedPlace extends Pick<Network, "lease"> {
@@ -24,7 +24,7 @@ export interface Clearing {
 }
 
 /**
- * Takes what is left of a network that nobody knows any more, and that no container uses, out of the way of a new one.
+ * Takes what a lost state of this directory has left of a network, and no container uses, out of the way of a new one.
  * @throws {OverlayError} `ERR_REQUEST_REFUSED` when another device has the lease's addresses: its containers and ours would
  *   answer for one another
  */
@@ -44,7 +44,7 @@ export function clearPlace(state: PluginState, network: WantedPlace, host: HostV
 
 function isLeftover(state: PluginState, { kind, alias }: Link, host: HostView): boolean {
   const mark = parseAlias(alias);
-  return kind === "bridge" && mark?.kind === "network" && isOrphan(state, mark, host);
+  return kind === "bridge" && mark?.kind === "network" && isLeftHere(state, mark, host);
 }
 
 /** A container is at the other end of a veth on the bridge, or somebody has put something on the bridge. */

@@ -47,7 +47,7 @@ export interface Pool {
 }
 
 export interface PluginState {
-  /** Marks the devices of this state directory: two plugins on one host leave each other's alone. */
+  /** Marks the devices of this state, see {@link newInstanceId}: two plugins on one host leave each other's alone. */
   readonly instanceId: string;
   /** Number of addresses ever given: tells two grants of one address apart. */
   readonly grants: number;

@@ -1,16 +1,15 @@
 /** The state on disk: what is there at the start, and every change before anybody hears of it. */
-import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileError, hasErrorCode } from "../../../files/file-error.ts";
 import { replaceFile } from "../../../files/replace-file.ts";
 import { OverlayError } from "../../../net/overlay-error.ts";
+import { newInstanceId } from "./instance-id.ts";
 import type { PluginState } from "./plugin-state.ts";
 import { emptyState } from "./plugin-state.ts";
 import { decodeState, encodeState } from "./stored-state.ts";
 
 const STATE_FILE = "state.json";
-const INSTANCE_ID_BYTES = 4;
 const MODES = { fileMode: 0o600, keepsFileMode: false, directoryMode: 0o700 };
 
 /** The state that counts. One `save` at a time. */
@@ -32,7 +31,7 @@ export class StateStore {
     const path = join(stateDir, STATE_FILE);
     const stored = await readState(stateDir);
     if (stored !== null) return new StateStore(path, stored);
-    const store = new StateStore(path, emptyState(randomBytes(INSTANCE_ID_BYTES).toString("hex")));
+    const store = new StateStore(path, emptyState(newInstanceId(stateDir)));
     await replaceFile(path, encodeState(store.#state), MODES);
     return store;
   }

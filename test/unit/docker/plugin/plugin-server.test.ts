@@ -112,7 +112,9 @@ describe("createPluginServer", () => {
   it("gives the pool beside a device that has it only where Docker names it, as at its start", async () => {
     present = [{ dst: "10.244.7.0/24", dev: "docker0" }];
     const { body } = await ask("IpamDriver.RequestPool", {});
-    expect(body.Error).toContain("Cannot make the network: device docker0 has the route to this host's lease");
+    expect(body.Error).toContain(
+      "Cannot make the network: device docker0 has the route to this host's lease",
+    );
     expect(readFileSync(join(directory, "state/state.json"), "utf8")).not.toContain("10.244.7.0/24");
     const named = await ask("IpamDriver.RequestPool", { Pool: "10.244.7.0/24" });
     expect(named.body.Pool).toBe("10.244.7.0/24");

@@ -32,7 +32,7 @@ export const NETWORK: Network = {
   isInternal: false,
 };
 
-export const EMPTY: PluginState = emptyState("0badcafe");
+export const EMPTY: PluginState = emptyState("0badcafe.d1d1");
 
 /** With {@link NETWORK} alone. */
 export const WITH_NETWORK: PluginState = { ...EMPTY, networks: new Map([[NETWORK_ID, NETWORK]]) };

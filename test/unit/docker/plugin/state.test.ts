@@ -118,7 +118,7 @@ describe("StateStore", () => {
     const stateDir = join(directory, "deep/state");
     const store = await StateStore.open(stateDir);
     expect(store.state).toEqual(emptyState(store.state.instanceId));
-    expect(store.state.instanceId).toMatch(/^[0-9a-f]{8}$/);
+    expect(store.state.instanceId).toMatch(/^[0-9a-f]{8}\.[0-9a-f]{12}$/);
     expect(statSync(join(stateDir, "state.json")).mode & 0o777).toBe(0o600);
     expect(statSync(stateDir).mode & 0o777).toBe(0o700);
     await store.save(WITH_NETWORK);

@@ -24,8 +24,8 @@ describe("devices to be deleted", () => {
       formatAlias({ instanceId, kind, id });
     const host = hostWith([
       ...WHOLE.links.values(),
-      linkOf("x1", { alias: mark("0badcafe", "endpoint", OTHER_ID) }),
-      linkOf("x2", { alias: mark("0badcafe", "network", OTHER_ID) }),
+      linkOf("x1", { alias: mark("0badcafe.d1d1", "endpoint", OTHER_ID) }),
+      linkOf("x2", { alias: mark("0badcafe.d1d1", "network", OTHER_ID) }),
       linkOf("x3", { alias: mark("00000000", "endpoint", OTHER_ID) }),
       linkOf("x4", { alias: "twill" }),
       linkOf("x5", {}),
@@ -49,7 +49,7 @@ describe("devices to be deleted", () => {
     [],
     [PORT, "tap0", "twhother"].map((port) => [port, "ov0"]),
   );
-  const RUNNING = { ...LEFT, runningInstances: new Set(["00000000"]) };
+  const RUNNING = { ...LEFT, runningInstances: new Set(["00000000.d1d1"]) };
 
   it("are what a plugin whose state was lost has left of a network and of an endpoint", () => {
     expect(devicesOfUnknownNetwork(LOST, NETWORK_ID, LEFT)).toEqual([PORT, "ov0"]);

@@ -19,8 +19,8 @@ export const STATE: PluginState = { ...WITH_NETWORK, endpoints: new Map([[ENDPOI
 export const BRIDGE = "tw-a1a1a1a1a1a1";
 export const PORT = "twhc3c3c3c3c3c3";
 export const INNER = "twcc3c3c3c3c3c3";
-export const BRIDGE_ALIAS = `twill-docker:0badcafe:network:${NETWORK_ID}`;
-export const PORT_ALIAS = `twill-docker:0badcafe:endpoint:${ENDPOINT_ID}`;
+export const BRIDGE_ALIAS = `twill-docker:0badcafe.d1d1:network:${NETWORK_ID}`;
+export const PORT_ALIAS = `twill-docker:0badcafe.d1d1:endpoint:${ENDPOINT_ID}`;
 export const BRIDGE_LINK: Partial<Link> = {
   index: 5,
   kind: "bridge",

@@ -5,7 +5,10 @@ import type { Link } from "../../../../../src/kernel/links.ts";
 import { NETWORK, OTHER_ID, WITH_NETWORK, sentenceOf } from "../samples.ts";
 import { BRIDGE, BRIDGE_ALIAS, PORT, PORT_ALIAS, addressAt, hostWith, linkOf } from "./host-samples.ts";
 
-const LEFT_ALIAS = `twill-docker:00000000:network:${OTHER_ID}`;
+/** Of a state that this directory has lost. */
+const LEFT_ALIAS = `twill-docker:00000000.d1d1:network:${OTHER_ID}`;
+/** Of a plugin with another state directory. */
+const OTHERS_ALIAS = LEFT_ALIAS.replace("d1d1", "d2d2");
 const LEFT_PORT_ALIAS = PORT_ALIAS.replace("0badcafe", "00000000");
 const OCCUPIED = "has 10.244.7.1 of this host's lease 10.244.7.0/24, which carries one network;";
 
@@ -84,11 +87,23 @@ describe("clearPlace", () => {
     );
   });
 
-  it("refuses what another plugin that runs has, and what this one has", () => {
+  const OTHERS: [what: string, alias: string][] = [
+    ["another directory's", OTHERS_ALIAS],
+    ["one of the first version, whose directory cannot be told", LEFT_ALIAS.replace(".d1d1", "")],
+  ];
+  it.each(OTHERS)("refuses the unused bridge of another plugin, %s, whether that runs or not", (_, alias) => {
+    const host = leftBy(alias, { alias: LEFT_PORT_ALIAS.replace("d1d1", "d2d2") });
+    const sentence = `Cannot make the network: device ov0 ${OCCUPIED} remove the network of another network plugin, with a state directory of its own: docker network rm b2b2b2b2b2b2 at its Docker while that plugin runs, or where they are gone for good: ip link delete dev ov0`;
+    expect(refusal(host)).toBe(sentence);
+    expect(refusal({ ...host, runningInstances: new Set([alias.split(":")[1] ?? ""]) })).toBe(sentence);
+    const named = hostWith([linkOf(BRIDGE, { kind: "bridge", alias })]);
+    expect(clearPlace(WITH_NETWORK, NETWORK, named).leftovers).toEqual([]);
+  });
+
+  it("refuses what this plugin has itself", () => {
     const sentence = `Cannot make the network: device ov0 ${OCCUPIED} remove the network plugin's network: docker network rm b2b2b2b2b2b2 (where Docker does not know it: twill docker-plugin --forget b2b2b2b2b2b2)`;
-    expect(refusal({ ...leftBy(LEFT_ALIAS), runningInstances: new Set(["00000000"]) })).toBe(sentence);
     const both = { ...WITH_NETWORK, networks: new Map(WITH_NETWORK.networks).set(OTHER_ID, NETWORK) };
-    const own = leftBy(LEFT_ALIAS.replace("00000000", "0badcafe"));
+    const own = leftBy(LEFT_ALIAS.replace("00000000.", "0badcafe."));
     expect(sentenceOf(() => clearPlace(both, NETWORK, own))).toBe(sentence);
   });
 

@@ -1,0 +1,25 @@
+/** Who a plugin is: the mark on its devices has this id. */
+import { createHash, randomBytes } from "node:crypto";
+import { resolve } from "node:path";
+
+const RANDOM_BYTES = 4;
+/** Of a hash of the path: two directories of one host are told apart. */
+const DIRECTORY_DIGITS = 12;
+/** By chance, and the state directory; the second part is missing in ids of the first version. */
+const ID = /^[0-9a-f]+\.([0-9a-f]+)$/;
+
+/**
+ * An id that no plugin had, for a state directory without a state: `9f86d081.3c6e0b8a9c15`. It tells where the state was kept,
+ * so that what a lost state has left is known from what another plugin keeps in another directory.
+ */
+export function newInstanceId(stateDir: string): string {
+  const directory = createHash("sha256").update(resolve(stateDir)).digest("hex").slice(0, DIRECTORY_DIGITS);
+  return `${randomBytes(RANDOM_BYTES).toString("hex")}.${directory}`;
+}
+
+/** Whether two plugins had their state in one directory, one after the other. What cannot be told is not so. */
+export function haveSameDirectory(a: string, b: string): boolean {
+  if (a === b) return true;
+  const directory = ID.exec(a)?.[1];
+  return directory !== undefined && directory === ID.exec(b)?.[1];
+}

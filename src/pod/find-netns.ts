@@ -44,11 +44,11 @@ export function isOurs(mark: string, { netns }: Pick<PodTraces, "netns">, scope:
   return netns === null ? scope !== null && mark.startsWith(scope) : mark === netns.mark;
 }
 
-/** The error for a process that may be in the pod's namespace, and may not be looked at. */
-function hidden(pid: number): OverlayError {
+/** The error for processes that may be in the pod's namespace or in another pod's, so that it names none to be ended. */
+function hidden(): OverlayError {
   return new OverlayError(
     "ERR_POD_FAILED",
-    `process ${pid} may be in its network, and telling takes CAP_SYS_PTRACE, as it is another user's; end it, or run this with the capability`,
+    "processes of other users may be in its network or in another's, and telling takes CAP_SYS_PTRACE; run this with the capability, or end those that the pod has started",
   );
 }
 
@@ -65,20 +65,20 @@ function netnsOfLeader({ process: leader, netns }: PodTraces): PodNetns | null {
 
 async function netnsWithMark(pod: PodTraces, scope: string | null): Promise<PodNetns | null> {
   const seen = new Set<number>();
-  const denied = new Map<number, number>();
+  const denied = new Set<number>();
   for (const member of allMembers()) {
     if (seen.has(member.number) || !isCandidate(member.number, pod.netns)) continue;
     const found = openMember(member);
     if (found === null) continue;
     if (found.path === null) {
-      denied.set(member.number, member.pid); // another process of the same namespace may do
+      denied.add(member.number); // another process of the same namespace may do
       continue;
     }
     seen.add(member.number);
     if (isOurs(await readMark(found.path), pod, scope)) return found;
     found.close();
   }
-  for (const [number, pid] of denied) if (!seen.has(number)) throw hidden(pid);
+  if ([...denied].some((number) => !seen.has(number))) throw hidden();
   return null;
 }
 

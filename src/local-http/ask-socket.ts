@@ -11,6 +11,8 @@ export interface SocketRequest {
   /** From the call to the last byte of the answer. */
   readonly deadlineMs: number;
   readonly maxAnswerBytes: number;
+  /** Ends the call before that. */
+  readonly signal?: AbortSignal;
 }
 
 /** The whole of an answer. */
@@ -42,14 +44,16 @@ export class NoAnswerError extends Error {
   }
 }
 
-/** The server's answer, whatever its status is. @throws {NoAnswerError} */
+/** The server's answer, whatever its status is. Rejects with the signal's reason when it is aborted. @throws {NoAnswerError} */
 export async function askSocket(asked: SocketRequest): Promise<SocketAnswer> {
   const deadline = AbortSignal.timeout(asked.deadlineMs);
   try {
-    const response = await send(asked, deadline);
+    const signals = asked.signal === undefined ? [deadline] : [deadline, asked.signal];
+    const response = await send(asked, AbortSignal.any(signals));
     const body = await readBounded(response, asked.maxAnswerBytes);
     return { status: response.statusCode ?? 0, headers: response.headers, body };
   } catch (err) {
+    asked.signal?.throwIfAborted();
     if (deadline.aborted) throw new NoAnswerError(`no answer within ${asked.deadlineMs} ms`, null, err);
     throw toNoAnswer(err);
   }

@@ -1,76 +1,20 @@
 /** Following a Docker engine whose answers come when and how a test wants: what real ones do now and then. */
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { Server, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/agent/process/system-clock.ts";
 import { followEngine } from "../../src/names/engine/follow-engine.ts";
+import { ScriptedEngine } from "../support/docker/scripted-engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { prefixOf } from "../support/ipv4.ts";
 import { recordLog } from "../support/log-lines.ts";
 
 /** Far below the pause between two looks without a cause, 30 s. */
 const SOON = { timeoutMs: 8_000 };
-
-/** The two answers of an engine's API that are read, in the place of Docker. */
-class ScriptedEngine {
-  /** Body of the next lists. */
-  list = "[]";
-  status = 200;
-  looks = 0;
-  /** Streams of events that were asked for. */
-  streams = 0;
-  readonly #streams = new Set<ServerResponse>();
-  #server: Server | null = null;
-
-  async start(socketPath: string): Promise<void> {
-    this.#server = createServer((request, response) => {
-      if (request.url?.startsWith("/events?filters=") === true) {
-        this.streams++;
-        response.flushHeaders();
-        this.#streams.add(response);
-      } else if (request.url === "/containers/json") {
-        this.looks++;
-        response.writeHead(this.status).end(this.list);
-      } else response.writeHead(404).end();
-    });
-    this.#server.listen(socketPath);
-    await once(this.#server, "listening");
-  }
-
-  runs(...names: readonly string[]): void {
-    this.list = JSON.stringify(
-      names.map((name, i) => ({
-        Names: [`/${name}`],
-        Labels: {},
-        NetworkSettings: { Networks: { overlay: { IPAddress: `10.244.5.${i + 2}` } } },
-      })),
-    );
-  }
-
-  tellEvent(): void {
-    for (const stream of this.#streams) stream.write('{"Type":"container","Action":"die"}\n');
-  }
-
-  endStreams(): void {
-    for (const stream of this.#streams) stream.end();
-    this.#streams.clear();
-  }
-
-  async stop(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
-    this.#streams.clear();
-    if (server === null) return;
-    server.closeAllConnections();
-    server.close();
-    await once(server, "close");
-  }
-}
+/** Far below the 5 s that an answer may take, and what is left of a stop's 2 s. */
+const AT_ONCE_MS = 1_000;
 
 describe("followEngine", () => {
   let directory: string, dockerSocket: string;
@@ -169,6 +113,18 @@ describe("followEngine", () => {
     engine.status = 200;
     engine.runs("db");
     await eventually(() => expect(names).toEqual(["db"]), SOON);
+  });
+
+  it("ends at once while the engine does not answer", async () => {
+    await engine.start(dockerSocket);
+    engine.isSilent = true;
+    follow();
+    await eventually(() => engine.looks === 1, SOON);
+    const startMs = performance.now();
+    stop.abort();
+    await following;
+    expect(performance.now() - startMs).toBeLessThan(AT_ONCE_MS);
+    expect(lines).toEqual([]);
   });
 
   it("tells once of a name that the DNS cannot say", async () => {

@@ -16,9 +16,9 @@ const EVENTS = {
   event: ["start", "die", "stop", "destroy", "rename", "connect", "disconnect"],
 };
 
-/** The engine's list of running containers, as text. @throws {OverlayError} `ERR_DOCKER_FAILED` */
-export async function listContainers(socketPath: string): Promise<string> {
-  const bounds = { deadlineMs: ANSWER_DEADLINE_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
+/** The engine's list of running containers, as text. Ends with the signal. @throws {OverlayError} `ERR_DOCKER_FAILED` */
+export async function listContainers(socketPath: string, signal: AbortSignal): Promise<string> {
+  const bounds = { deadlineMs: ANSWER_DEADLINE_MS, maxAnswerBytes: MAX_ANSWER_BYTES, signal };
   try {
     const { status, body } = await askSocket({ socketPath, path: "/containers/json", ...bounds });
     if (status === HTTP_OK) return body;

@@ -75,7 +75,7 @@ async function followOnce(
       if (hasChanged) pauseMs = LOOK_AGAIN_MS;
       hasChanged = false;
       bell.silence(); // what rang is of before the look; what rings during it is of after
-      await look(options, told);
+      await look(options, told, signal);
       onLook();
       await bell.wait(Math.min(pauseMs, LOOK_EVERY_MS), clock, signal);
       await clock.sleep(DEBOUNCE_MS, signal);
@@ -88,8 +88,9 @@ async function followOnce(
 async function look(
   { dockerSocket, subnet, log, onNames }: FollowEngineOptions,
   told: Set<string>,
+  signal: AbortSignal,
 ): Promise<void> {
-  const { names, skipped } = parseContainers(await listContainers(dockerSocket), subnet);
+  const { names, skipped } = parseContainers(await listContainers(dockerSocket, signal), subnet);
   for (const name of skipped) {
     if (told.has(name) || told.size >= MAX_TOLD) continue;
     told.add(name);

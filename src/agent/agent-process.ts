@@ -14,7 +14,7 @@ import { describeOptions } from "./options/check-options.ts";
 import { createFirewallKeepers } from "./overlay/firewall-keepers.ts";
 import { closeAll } from "../process/close-all.ts";
 import type { Closable } from "../process/close-all.ts";
-import { endProcess } from "./process/end-process.ts";
+import { endProcess } from "../process/end-process.ts";
 import { hardenProcess } from "./process/harden-process.ts";
 import { createLogger } from "../process/logger.ts";
 import { abortOnStopSignals, exitOnFaults } from "../process/stop-signals.ts";

@@ -1,6 +1,7 @@
 /** The frame of a long-running command: from its first line in the log to its exit status. */
 import type { Logger } from "pino";
-import { abortOnStopSignals, armStopDeadline, exitOnFaults } from "./stop-signals.ts";
+import { endProcess } from "./end-process.ts";
+import { abortOnStopSignals, exitOnFaults } from "./stop-signals.ts";
 
 const EXIT_OK = 0;
 const EXIT_FAILURE = 1;
@@ -13,14 +14,28 @@ export interface CommandFacts {
   readonly failure: string;
 }
 
-/** Runs `work`, whose signal is aborted when the process is to stop; resolves with the exit status. Errors are logged. */
+/**
+ * Runs `work`, whose signal is aborted when the process is to stop; resolves with the exit status, and the process ends with
+ * it soon after. Errors are logged.
+ */
 export async function runToEnd(
   log: Logger,
-  { options, failure }: CommandFacts,
+  facts: CommandFacts,
   work: (signal: AbortSignal) => Promise<void>,
 ): Promise<number> {
   exitOnFaults(log);
   const signal = abortOnStopSignals(log, () => undefined);
+  const status = await statusOf(log, facts, work, signal);
+  endProcess(status, log);
+  return status;
+}
+
+async function statusOf(
+  log: Logger,
+  { options, failure }: CommandFacts,
+  work: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<number> {
   try {
     log.info({ pid: process.pid, ...options }, "Starting");
     await work(signal);
@@ -29,8 +44,6 @@ export async function runToEnd(
       log.fatal({ err }, failure);
       return EXIT_FAILURE;
     }
-  } finally {
-    armStopDeadline(log); // nothing is left that keeps the process alive, or this says so
   }
   log.info("Stopped");
   return EXIT_OK;

@@ -1,4 +1,4 @@
-/** How a running agent ends: politely by a signal, within a deadline, or at once by a fault of its own. */
+/** How a long-running command ends: politely by a signal, within a deadline, or at once by a fault of its own. */
 import type { Logger } from "pino";
 
 /** From the first signal to the end of the process. */
@@ -23,14 +23,6 @@ export function abortOnStopSignals(log: Logger, onStop: () => void): AbortSignal
   return stop.signal;
 }
 
-/** Ends the process with a line if something still keeps it alive after {@link STOP_DEADLINE_MS}. */
-export function armStopDeadline(log: Logger): void {
-  setTimeout(() => {
-    log.fatal({ deadlineMs: STOP_DEADLINE_MS }, "Cannot stop in time, exiting anyway");
-    process.exit(EXIT_FAILURE);
-  }, STOP_DEADLINE_MS).unref();
-}
-
 /**
  * Ends the process with one line when an error reaches nobody: its state is unknown then. What protects
  * the overlay's packets stays in the kernel, and the next start carries on.
@@ -41,4 +33,12 @@ export function exitOnFaults(log: Logger): void {
     process.exit(EXIT_FAILURE);
   };
   process.on("uncaughtException", exit); // a rejection that nobody handles arrives here too
+}
+
+/** Ends the process with a line if something still keeps it alive after {@link STOP_DEADLINE_MS}. */
+function armStopDeadline(log: Logger): void {
+  setTimeout(() => {
+    log.fatal({ deadlineMs: STOP_DEADLINE_MS }, "Cannot stop in time, exiting anyway");
+    process.exit(EXIT_FAILURE);
+  }, STOP_DEADLINE_MS).unref();
 }

@@ -82,7 +82,11 @@ describeOnEngines.each(SETTINGS)(
       flags: readonly string[],
       name?: string,
     ): Promise<NamesProcess> {
-      const started = await NamesProcess.start(lab.lab, host, engine.socket, flags, name);
+      const started = await NamesProcess.start(lab.lab, host, {
+        dockerSocket: engine.socket,
+        flags,
+        ...(name === undefined ? {} : { name }),
+      });
       opened.push(started);
       return started;
     }
@@ -183,7 +187,7 @@ describeOnEngines.each(SETTINGS)(
         const flags = [`--subnet-file=${file}`, "--etcd-prefix=/moved", "--listen=127.0.0.1"];
         await using moving = await startNames(lab.hosts[0], flags, "moving");
         await eventually(
-          async () => expect(await moving.log()).toContain("Waiting for this host's subnet"),
+          async () => expect((await moving.logLines()).join()).toContain("Waiting for this host's subnet"),
           TOLD_WITHIN,
         );
         const leased = await host.subnetFile();

@@ -30,7 +30,7 @@ const ROOMS: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["net", { imports: [] }],
   ["local-http", { imports: [] }],
   ["files", { imports: ["net", "addon"] }],
-  ["process", { imports: ["net"] }],
+  ["process", { imports: ["net", "addon"] }],
   ["subnet-lease", { imports: ["net"] }],
   ["peers", { imports: ["net"], types: ["subnet-lease"] }],
   ["addon", { imports: ["net"] }],

@@ -8,6 +8,16 @@ import type { Lab, LabHost } from "../lab.ts";
 const PROGRAM = resolve(import.meta.dirname, "../../../src/cli/main.mjs");
 const STOP_TIMEOUT_MS = 5_000;
 
+export interface NamesProcessOptions {
+  readonly dockerSocket: string;
+  /** Stand last, so they win. */
+  readonly flags?: readonly string[];
+  /** Of its log. */
+  readonly name?: string;
+  /** Command that takes `docker-names` and its flags. */
+  readonly program?: readonly string[] | undefined;
+}
+
 /** One process; ended with the test (`await using`). */
 export class NamesProcess implements AsyncDisposable {
   readonly #process: LabProcess;
@@ -18,26 +28,22 @@ export class NamesProcess implements AsyncDisposable {
     this.#logFile = logFile;
   }
 
-  /** Starts it; `flags` stand last, so they win. @param name of its log */
-  static async start(
-    lab: Lab,
-    host: LabHost,
-    dockerSocket: string,
-    flags: readonly string[] = [],
-    name = "names",
-  ): Promise<NamesProcess> {
+  /** Starts it. */
+  static async start(lab: Lab, host: LabHost, options: NamesProcessOptions): Promise<NamesProcess> {
+    const { dockerSocket, flags = [], name = "names", program = [process.execPath, PROGRAM] } = options;
     const logFile = join(dirname(host.files.logFile), `${name}.log`);
     const argv = [
-      ...[process.execPath, PROGRAM, "docker-names", `--docker-socket=${dockerSocket}`],
+      ...[...program, "docker-names", `--docker-socket=${dockerSocket}`],
       ...[`--etcd-endpoints=${lab.etcd.url}`, `--subnet-file=${host.files.subnetFile}`, "--log-level=debug"],
       ...flags,
     ];
     return new NamesProcess(await LabProcess.start({ namespace: host.namespace, argv, logFile }), logFile);
   }
 
-  /** What it has logged. */
-  async log(): Promise<string> {
-    return await readFile(this.#logFile, "utf8");
+  /** What it has logged, and what those before it with the same name have. */
+  async logLines(): Promise<string[]> {
+    const text = await readFile(this.#logFile, "utf8");
+    return text.split("\n").filter((line) => line !== "");
   }
 
   kill(signal: NodeJS.Signals): void {

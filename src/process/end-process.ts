@@ -1,7 +1,7 @@
-/** The end of the agent's process, which nobody outside can hold up. */
+/** The end of a long-running command's process, which nobody outside can hold up. */
 import { flushCompileCache } from "node:module";
 import type { Logger } from "pino";
-import { loadAddon } from "../../addon/addon.ts";
+import { loadAddon } from "../addon/addon.ts";
 
 /** Time for the event loop to run empty by itself, as it does where everyone who was asked has answered. */
 const RUN_EMPTY_MS = 100;

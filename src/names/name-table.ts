@@ -5,32 +5,32 @@ import type { HostNames } from "./record/host-names.ts";
 /** What is known of one name. Null: nothing; no addresses: there are names below it only. */
 export type KnownAddresses = readonly Ipv4Address[] | null;
 
-/** Addresses by name. A host's names are replaced as a whole. */
+/** Addresses by name, and names by address. A host's names are replaced as a whole. */
 export class NameTable {
   readonly #hosts = new Map<string, HostNames>();
-  /** By name, then by host. */
-  readonly #addresses = new Map<string, Map<string, readonly Ipv4Address[]>>();
+  readonly #addresses = new ByHost<string, readonly Ipv4Address[]>();
+  /** By the value of an address. */
+  readonly #owners = new ByHost<number, string>();
   /** How many names are at or below each name: one above others exists, though it has no address. */
   readonly #counts = new Map<string, number>();
 
   /** Makes these the names of the host that has `subnet`; null: it has none any more. */
   setHost(subnet: Ipv4Prefix, names: HostNames | null): void {
     const host = subnet.toString();
-    for (const name of this.#hosts.get(host)?.keys() ?? []) this.#remove(host, name);
-    this.#hosts.delete(host);
+    this.#forget(host);
     if (names === null) return;
     this.#hosts.set(host, names);
-    for (const [name, addresses] of names) this.#add(host, name, addresses);
+    for (const [name, addresses] of names.addresses) {
+      this.#addresses.set(name, host, addresses);
+      this.#count(name, 1);
+    }
+    for (const [address, owner] of names.owners) this.#owners.set(address, host, owner);
   }
 
   /** Takes away every host but these. */
   keepHosts(subnets: readonly Ipv4Prefix[]): void {
     const kept = new Set(subnets.map((subnet) => subnet.toString()));
-    for (const [host, names] of this.#hosts) {
-      if (kept.has(host)) continue;
-      for (const name of names.keys()) this.#remove(host, name);
-      this.#hosts.delete(host);
-    }
+    for (const host of this.#hosts.keys()) if (!kept.has(host)) this.#forget(host);
   }
 
   hasHost(subnet: Ipv4Prefix): boolean {
@@ -45,24 +45,52 @@ export class NameTable {
   /** Addresses of a name in lower case, of all hosts that have it. */
   find(name: string): KnownAddresses {
     if (!this.#counts.has(name)) return null;
-    return [...(this.#addresses.get(name)?.values() ?? [])].flat();
+    return this.#addresses.get(name).flat();
   }
 
-  #add(host: string, name: string, addresses: readonly Ipv4Address[]): void {
-    const byHost = this.#addresses.get(name) ?? new Map<string, readonly Ipv4Address[]>();
-    this.#addresses.set(name, byHost.set(host, addresses));
-    for (const node of withParents(name)) this.#counts.set(node, (this.#counts.get(node) ?? 0) + 1);
+  /** Name of the container that has the address. Two hosts have none in common; should both claim it, the first is believed. */
+  findOwner(address: Ipv4Address): string | null {
+    return this.#owners.get(address.value)[0] ?? null;
   }
 
-  #remove(host: string, name: string): void {
-    const byHost = this.#addresses.get(name);
-    byHost?.delete(host);
-    if (byHost?.size === 0) this.#addresses.delete(name);
+  #forget(host: string): void {
+    const names = this.#hosts.get(host);
+    if (names === undefined) return;
+    this.#hosts.delete(host);
+    for (const name of names.addresses.keys()) {
+      this.#addresses.delete(name, host);
+      this.#count(name, -1);
+    }
+    for (const address of names.owners.keys()) this.#owners.delete(address, host);
+  }
+
+  #count(name: string, change: 1 | -1): void {
     for (const node of withParents(name)) {
-      const count = (this.#counts.get(node) ?? 0) - 1;
+      const count = (this.#counts.get(node) ?? 0) + change;
       if (count > 0) this.#counts.set(node, count);
       else this.#counts.delete(node);
     }
+  }
+}
+
+/** What each host says of a key. */
+class ByHost<Key, Value> {
+  readonly #values = new Map<Key, Map<string, Value>>();
+
+  set(key: Key, host: string, value: Value): void {
+    const byHost = this.#values.get(key) ?? new Map<string, Value>();
+    this.#values.set(key, byHost.set(host, value));
+  }
+
+  delete(key: Key, host: string): void {
+    const byHost = this.#values.get(key);
+    byHost?.delete(host);
+    if (byHost?.size === 0) this.#values.delete(key);
+  }
+
+  /** Of every host, the one that said it first at the front. */
+  get(key: Key): Value[] {
+    return [...(this.#values.get(key)?.values() ?? [])];
   }
 }
 

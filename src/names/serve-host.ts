@@ -38,7 +38,11 @@ export function serveHost(options: ServeHostOptions, lease: NamesLease, group: T
   const server = {
     address,
     port: options.listenPort,
-    zone: { name: options.zone, find: (name: string) => table.find(name) },
+    zone: {
+      name: options.zone,
+      find: (name: string) => table.find(name),
+      findOwner: (owned: Ipv4Address) => table.findOwner(owned),
+    },
     // A program of this host asks from the address it asks, or from loopback.
     isAllowed: (asker: Ipv4Address) => network.contains(asker) || asker.isLoopback || asker.equals(address),
     clock,

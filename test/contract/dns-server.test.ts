@@ -11,6 +11,7 @@ import { systemClock } from "../../src/agent/process/system-clock.ts";
 import { DnsServer } from "../../src/names/dns/dns-server.ts";
 import type { DnsServerOptions } from "../../src/names/dns/dns-server.ts";
 import { freePort } from "../support/etcd-server.ts";
+import type { Ipv4Address } from "../../src/net/ipv4.ts";
 import { eventually } from "../support/eventually.ts";
 import { addressOf } from "../support/ipv4.ts";
 import { recordLog } from "../support/log-lines.ts";
@@ -22,7 +23,11 @@ const NAMES: ReadonlyMap<string, readonly string[]> = new Map([
   ["web", ["10.244.5.2"]],
   ["many", MANY],
 ]);
-const ZONE = { name: "twill", find: (name: string) => NAMES.get(name)?.map(addressOf) ?? null };
+const ZONE = {
+  name: "twill",
+  find: (name: string) => NAMES.get(name)?.map(addressOf) ?? null,
+  findOwner: (address: Ipv4Address) => (address.toString() === "10.244.5.2" ? "web" : null),
+};
 const REFUSED = 5;
 /** Below the time after which every connection ends. */
 const AT_ONCE_MS = 2_000;
@@ -59,6 +64,12 @@ describe("DnsServer", () => {
   it("answers a resolver, which goes to TCP for what is too long", async () => {
     expect(await resolver.resolve4("web.twill")).toEqual(["10.244.5.2"]);
     expect((await resolver.resolve4("many.twill")).sort()).toEqual([...MANY].sort());
+  });
+
+  it("tells a resolver whose an address is, and sends it on for another's", async () => {
+    expect(await resolver.reverse("10.244.5.2")).toEqual(["web.twill"]);
+    const other = resolver.resolvePtr("3.5.244.10.in-addr.arpa");
+    await expect(other).rejects.toMatchObject({ code: "EREFUSED" });
   });
 
   it("says no in the way that a resolver understands", async () => {

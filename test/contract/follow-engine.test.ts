@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/agent/process/system-clock.ts";
 import { followEngine } from "../../src/names/engine/follow-engine.ts";
+import type { HostNames } from "../../src/names/record/host-names.ts";
 import { ScriptedEngine } from "../support/docker/scripted-engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { prefixOf } from "../support/ipv4.ts";
@@ -42,7 +43,7 @@ describe("followEngine", () => {
 
   function follow(): void {
     const deps = { clock: systemClock, random: Math.random, log };
-    const onNames = (now: ReadonlyMap<string, unknown>): void => void (names = [...now.keys()]);
+    const onNames = ({ addresses }: HostNames): void => void (names = [...addresses.keys()]);
     following = followEngine(
       { ...deps, dockerSocket, subnet: prefixOf("10.244.5.0/24"), onNames },
       stop.signal,

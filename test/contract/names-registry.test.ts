@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/agent/process/system-clock.ts";
 import { NameTable } from "../../src/names/name-table.ts";
 import { followNames } from "../../src/names/record/follow-names.ts";
+import { NamesBuilder } from "../../src/names/record/host-names.ts";
 import { NamesPublisher } from "../../src/names/record/publish-names.ts";
 import { STOP_DEADLINE_MS } from "../../src/process/stop-signals.ts";
 import type { Registry } from "../../src/subnet-lease/registry.ts";
@@ -44,11 +45,17 @@ class Host implements AsyncDisposable {
   }
 
   publish(names: Readonly<Record<string, string>>): void {
-    this.#publisher.publish(new Map(Object.entries(names).map(([name, ip]) => [name, [addressOf(ip)]])));
+    const builder = new NamesBuilder();
+    for (const [name, ip] of Object.entries(names)) builder.addOwner(name, addressOf(ip));
+    this.#publisher.publish(builder.build());
   }
 
   find(name: string): string[] | null {
     return this.table.find(name)?.map(String).sort() ?? null;
+  }
+
+  owner(ip: string): string | null {
+    return this.table.findOwner(addressOf(ip));
   }
 
   warnings(): string[] {
@@ -97,9 +104,15 @@ describe("names in etcd", () => {
     b.publish({ web: "10.244.2.2", db: "10.244.2.3" });
     await finds(a, "db", ["10.244.2.3"]);
     await finds(b, "web", ["10.244.1.2"]); // not its own, which its engine tells
+    expect([a.owner("10.244.2.2"), a.owner("10.244.2.3"), b.owner("10.244.1.2")]).toEqual([
+      "web",
+      "db",
+      "web",
+    ]);
     b.publish({ db: "10.244.2.4" });
     await finds(a, "db", ["10.244.2.4"]);
     await finds(a, "web", null);
+    expect([a.owner("10.244.2.3"), a.owner("10.244.2.4")]).toEqual([null, "db"]);
   });
 
   it("are written when they change, and not with every renewal", async () => {

@@ -157,6 +157,15 @@ describeOnEngines.each(SETTINGS)(
         expect(await eventually(() => pinged(asking, name), TOLD_WITHIN)).toBe(db.address);
     });
 
+    it("says whose an address of any host is", async () => {
+      const [here, there] = lab.hosts;
+      const asking = await run(here, "asking-whose");
+      const owner = await run(there, "Owner", [`--label=${COMPOSE}.service=aaa`]);
+      await eventually(async () => {
+        expect(await asking.dockerExec(["nslookup", owner.address])).toContain("name = owner.twill\n");
+      }, TOLD_WITHIN);
+    });
+
     it.each([
       ["removed", ["rm", "--force"]],
       ["stopped", ["stop", "--time=0"]],
@@ -198,7 +207,7 @@ describeOnEngines.each(SETTINGS)(
           const key = `/moved/names/${content.subnet.toString().replace("/", "-")}\n`;
           await eventually(async () => expect((await keys()).startsWith(key)).toBe(true), TOLD_WITHIN);
         }
-        expect(await keys()).toBe('/moved/names/10.244.250.0-24\n{"names":{}}\n'); // the other is gone
+        expect(await keys()).toBe('/moved/names/10.244.250.0-24\n{"names":{},"owners":{}}\n'); // the other is gone
         expect(await engine.docker(["ps", "--quiet"])).not.toBe("");
       } finally {
         await rm(directory, { recursive: true });

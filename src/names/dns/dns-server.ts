@@ -10,7 +10,7 @@ import type { Clock } from "../../net/clock.ts";
 import { Ipv4Address } from "../../net/ipv4.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { MAX_QUERY_BYTES, answerQuery } from "./answer-query.ts";
-import type { Zone } from "./answer-query.ts";
+import type { Zone } from "./plan-reply.ts";
 
 /** Askers come by TCP for long answers only, and each is answered at once. */
 const MAX_CONNECTIONS = 64;

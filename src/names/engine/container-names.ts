@@ -17,8 +17,8 @@ export interface ContainerNames {
 }
 
 /**
- * The names of every container that has an address of `subnet`: its own; of a service of compose also the service's, and
- * the service's with its project's.
+ * The names of every container that has an address of `subnet`: its own, which the address is owned by; of a service of
+ * compose also the service's, and the service's with its project's.
  * @throws {OverlayError} `ERR_DOCKER_FAILED` when it is no answer of a Docker engine
  */
 export function parseContainers(text: string, subnet: Ipv4Prefix): ContainerNames {
@@ -27,9 +27,11 @@ export function parseContainers(text: string, subnet: Ipv4Prefix): ContainerName
   for (const container of parseList(text)) {
     const addresses = addressesOf(container, subnet);
     if (addresses.length === 0) continue;
-    for (const wanted of namesOf(container)) {
-      const name = parseDnsName(wanted);
-      if (name === null) skipped.add(wanted);
+    const own = new Set(ownNamesOf(container));
+    for (const text of [...own, ...serviceNamesOf(asObject(container.Labels))]) {
+      const name = parseDnsName(text);
+      if (name === null) skipped.add(text);
+      else if (own.has(text)) for (const address of addresses) builder.addOwner(name, address);
       else for (const address of addresses) builder.add(name, address);
     }
   }
@@ -56,10 +58,9 @@ function addressesOf(container: Json, subnet: Ipv4Prefix): Ipv4Address[] {
     .filter((address) => subnet.contains(address));
 }
 
-function namesOf(container: Json): string[] {
+function ownNamesOf(container: Json): string[] {
   const names: unknown[] = Array.isArray(container.Names) ? container.Names : [];
-  const own = names.flatMap((name) => CONTAINER_NAME.exec(asText(name))?.[1] ?? []);
-  return [...own, ...serviceNamesOf(asObject(container.Labels))];
+  return names.flatMap((name) => CONTAINER_NAME.exec(asText(name))?.[1] ?? []);
 }
 
 /** None for `docker-compose run`: such a container does not do the service's work. */

@@ -2,7 +2,8 @@
  * The names of one host's containers as etcd stores them, beside the leases and out of flannel's sight, which reads
  * `config` and `subnets` only.
  *
- *   <prefix>/names/10.244.5.0-24    {"names":{"web":["10.244.5.2"],"web.shop":["10.244.5.2"]}}
+ *   <prefix>/names/10.244.5.0-24    {"names":{"db.shop":["10.244.5.2"],"shop_db_1":["10.244.5.2"]},
+ *                                    "owners":{"10.244.5.2":"shop_db_1"}}
  *
  * The key is of the host that has leased the subnet. What is read here was written by somebody else: nothing throws on it.
  */
@@ -16,8 +17,8 @@ import type { HostNames } from "./host-names.ts";
 /** About a thousand names; a /24 has 254 addresses. */
 export const MAX_RECORD_BYTES = 65_536;
 const SUBNET_NAME = /^([0-9.]{7,15})-([1-9]|[12][0-9]|30)$/;
-/** What stands around the names. */
-const FRAME_BYTES = '{"names":{}}'.length;
+/** What stands around names and owners. */
+const FRAME_BYTES = '{"names":{},"owners":{}}'.length;
 
 /** A record that was read, or why it cannot be believed. Texts are fit for a log line. */
 export type NamesRecordResult =
@@ -45,40 +46,53 @@ export function parseNamesKey(prefix: string, key: string): Ipv4Prefix | null {
   return match === null ? null : Ipv4Prefix.parse(`${match[1] ?? ""}/${match[2] ?? ""}`);
 }
 
-/** The record's text, the same for the same names, and how many names there was no room for. */
-export function formatNamesRecord(names: HostNames): { readonly text: string; readonly leftOut: number } {
-  const members: string[] = [];
-  let bytes = FRAME_BYTES;
-  for (const [name, addresses] of names) {
-    const member = `${JSON.stringify(name)}:${JSON.stringify(addresses)}`; // ASCII: a character is a byte
-    bytes += member.length + 1;
-    if (bytes > MAX_RECORD_BYTES) break;
-    members.push(member);
-  }
-  return { text: `{"names":{${members.join(",")}}}`, leftOut: names.size - members.length };
+/** The record's text, the same for the same names, and how many names and owners there was no room for. */
+export function formatNamesRecord({ addresses, owners }: HostNames): {
+  readonly text: string;
+  readonly leftOut: number;
+} {
+  const names = [...addresses].map(([name, held]) => `${JSON.stringify(name)}:${JSON.stringify(held)}`);
+  const owned = [...owners].map(
+    ([value, owner]) => `"${new Ipv4Address(value).toString()}":${JSON.stringify(owner)}`,
+  );
+  const members = takeFitting([...names, ...owned]);
+  const text = `{"names":{${members.slice(0, names.length).join(",")}},"owners":{${members.slice(names.length).join(",")}}}`;
+  return { text, leftOut: names.length + owned.length - members.length };
 }
 
-/** Reads the record of the host that has `subnet`: of its names those that are names, of addresses those of the subnet. */
+/** Of a list of texts, all ASCII, as many as there is room for. */
+function takeFitting(members: readonly string[]): string[] {
+  let bytes = FRAME_BYTES;
+  const end = members.findIndex((member) => (bytes += member.length + 1) > MAX_RECORD_BYTES);
+  return end < 0 ? [...members] : members.slice(0, end);
+}
+
+/**
+ * Reads the record of the host that has `subnet`: of its names those that are names, of addresses those of the subnet, of
+ * owners those that have the address by their name too.
+ */
 export function parseNamesRecord(value: Uint8Array, subnet: Ipv4Prefix): NamesRecordResult {
   if (value.byteLength > MAX_RECORD_BYTES) {
     return { ok: false, reason: `it has ${value.byteLength} bytes, more than ${MAX_RECORD_BYTES}` };
   }
-  const names = readNames(new TextDecoder().decode(value));
-  if (names === null) return { ok: false, reason: 'it is no JSON object with an object "names"' };
+  const record = readRecord(new TextDecoder().decode(value));
+  if (record === null) return { ok: false, reason: 'it is no JSON object with an object "names"' };
   const builder = new NamesBuilder();
-  let leftOut: string | null = null;
-  for (const [text, addresses] of Object.entries(names)) {
-    const problem = addName(builder, subnet, text, addresses);
-    leftOut ??= problem;
-  }
-  return { ok: true, names: builder.build(), leftOut };
+  const problems = [
+    ...Object.entries(record.names).map(([text, addresses]) => addName(builder, subnet, text, addresses)),
+    ...Object.entries(record.owners).map(([text, owner]) => addOwner(builder, text, owner)),
+  ];
+  return { ok: true, names: builder.build(), leftOut: problems.find((problem) => problem !== null) ?? null };
 }
 
-function readNames(text: string): object | null {
+function readRecord(text: string): { readonly names: object; readonly owners: object } | null {
   try {
     const record: unknown = JSON.parse(text);
-    const names: unknown = isObject(record) && "names" in record ? record.names : null;
-    return isObject(names) ? names : null;
+    if (!isObject(record) || !("names" in record) || !isObject(record.names)) return null;
+    return {
+      names: record.names,
+      owners: "owners" in record && isObject(record.owners) ? record.owners : {},
+    };
   } catch {
     return null; // no JSON
   }
@@ -96,6 +110,16 @@ function addName(builder: NamesBuilder, subnet: Ipv4Prefix, text: string, addres
     else leftOut ??= `${showUntrustedJson(one)} of ${name} is no address of ${subnet.toString()}`;
   }
   return leftOut;
+}
+
+/** Adds an owner that can be believed: it has said itself that the address is its own. Returns what cannot, or null. */
+function addOwner(builder: NamesBuilder, text: string, owner: unknown): string | null {
+  const address = Ipv4Address.parse(text);
+  const name = typeof owner === "string" ? parseDnsName(owner) : null;
+  if (address === null || name === null || !builder.has(name, address))
+    return `owner ${showUntrustedJson(owner)} of ${showUntrusted(text)}, which it does not have`;
+  builder.addOwner(name, address);
+  return null;
 }
 
 function isObject(value: unknown): value is object {

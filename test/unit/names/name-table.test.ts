@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NameTable } from "../../../src/names/name-table.ts";
+import { NamesBuilder } from "../../../src/names/record/host-names.ts";
 import type { HostNames } from "../../../src/names/record/host-names.ts";
+import type { Ipv4Address } from "../../../src/net/ipv4.ts";
 import { addressOf, prefixOf } from "../../support/ipv4.ts";
 
 const HOSTS = ["10.244.1.0/24", "10.244.2.0/24", "10.244.3.0/24"].map(prefixOf);
@@ -9,8 +11,14 @@ const NAMES = ["web", "db", "web.shop", "db.shop", "shop", "a.b.c"];
 const ASKED = [...NAMES, "c", "b.c", "x.web", "nobody"];
 
 /** One address for each name, by host and name, so that every pair has another. */
+function addressFor(host: number, name: string): Ipv4Address {
+  return addressOf(`10.244.${host + 1}.${NAMES.indexOf(name) + 2}`);
+}
+
 function namesOf(host: number, names: readonly string[]): HostNames {
-  return new Map(names.map((name) => [name, [addressOf(`10.244.${host + 1}.${NAMES.indexOf(name) + 2}`)]]));
+  const builder = new NamesBuilder();
+  for (const name of names) builder.addOwner(name, addressFor(host, name));
+  return builder.build();
 }
 
 function show(table: NameTable, name: string): string[] | null {
@@ -23,6 +31,21 @@ describe("NameTable", () => {
     HOSTS.slice(0, 2).forEach((subnet, i) => table.setHost(subnet, namesOf(i, ["web"])));
     expect(show(table, "web")).toEqual(["10.244.1.2", "10.244.2.2"]);
     expect(show(table, "db")).toBeNull();
+  });
+
+  it("believes the first of two hosts that claim an address, and the other when that is gone", () => {
+    const table = new NameTable();
+    const address = addressFor(0, "web");
+    const lie = new NamesBuilder();
+    lie.addOwner("liar", address);
+    const [host, liar] = [prefixOf("10.244.1.0/24"), prefixOf("10.244.0.0/22")];
+    table.setHost(host, namesOf(0, ["web"]));
+    table.setHost(liar, lie.build());
+    expect(table.findOwner(address)).toBe("web");
+    table.setHost(host, null);
+    expect(table.findOwner(address)).toBe("liar");
+    table.keepHosts([]);
+    expect(table.findOwner(address)).toBeNull();
   });
 
   it("knows that there is something above a name, without an address", () => {
@@ -55,6 +78,11 @@ describe("NameTable", () => {
         }
         expect(table.hosts).toBe(held.size);
         for (const asked of ASKED) expect(show(table, asked)).toEqual(search(held, asked));
+        for (const host of HOSTS.keys())
+          for (const name of NAMES) {
+            const isHeld = held.get(host)?.includes(name) === true;
+            expect(table.findOwner(addressFor(host, name))).toBe(isHeld ? name : null);
+          }
       }),
     );
   });
@@ -66,6 +94,6 @@ function search(held: ReadonlyMap<number, readonly string[]>, asked: string): st
   if (!all.some(({ name }) => name === asked || name.endsWith(`.${asked}`))) return null;
   return all
     .filter(({ name }) => name === asked)
-    .map(({ host, name }) => String(namesOf(host, [name]).get(name)?.[0]))
+    .map(({ host, name }) => addressFor(host, name).toString())
     .sort();
 }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MAX_QUERY_BYTES, answerQuery } from "../../../../src/names/dns/answer-query.ts";
 import type { QueryWay } from "../../../../src/names/dns/answer-query.ts";
+import type { Zone } from "../../../../src/names/dns/plan-reply.ts";
 import { addressOf } from "../../../support/ipv4.ts";
 
 const UDP: QueryWay = { transport: "udp", rotation: 0 };
@@ -17,7 +18,12 @@ const NAMES: ReadonlyMap<string, readonly string[]> = new Map([
   ["shop", []],
   ["many", Array.from({ length: MANY }, (_, i) => `10.244.${i}.2`)],
 ]);
-const ZONE = { name: "twill", find: (name: string) => NAMES.get(name)?.map(addressOf) ?? null };
+const OWNERS: ReadonlyMap<string, string> = new Map([["10.244.5.3", "shop_db_1"]]);
+const ZONE: Zone = {
+  name: "twill",
+  find: (name) => NAMES.get(name)?.map(addressOf) ?? null,
+  findOwner: (address) => OWNERS.get(address.toString()) ?? null,
+};
 
 function query(name: string, type: RecordType = "A", more: Partial<Packet> = {}): Buffer {
   return encode({ type: "query", id: 4711, flags: RECURSION_DESIRED, questions: [{ name, type }], ...more });
@@ -36,10 +42,13 @@ function show(answer: Buffer | null): unknown {
     rcode: answer.readUInt16BE(2) & 15,
     aa: packet.flag_aa,
     ...(packet.flag_tc ? { tc: true } : {}),
-    answers: packet.answers?.map((one) => (one.type === "A" ? one.data : one.type)),
+    answers: packet.answers?.map((one) => (one.type === "A" || one.type === "PTR" ? one.data : one.type)),
     authorities: packet.authorities?.map(({ type }) => type),
   };
 }
+
+/** RFC 1035 section 3.5 */
+const REVERSE = "3.5.244.10.in-addr.arpa";
 
 describe("answerQuery", () => {
   it.each([
@@ -63,6 +72,36 @@ describe("answerQuery", () => {
     ["another zone", query("web.example.com"), { rcode: 5, aa: false, answers: [], authorities: [] }],
     ["a zone that ends alike", query("web.nottwill"), { rcode: 5, aa: false, answers: [], authorities: [] }],
     ["the root", query("."), { rcode: 5, aa: false, answers: [], authorities: [] }],
+    [
+      "an address's owner",
+      query(REVERSE, "PTR"),
+      { rcode: 0, aa: true, answers: ["shop_db_1.twill"], authorities: [] },
+    ],
+    [
+      "a reverse name in upper case",
+      query(REVERSE.toUpperCase(), "PTR"),
+      { rcode: 0, aa: true, answers: ["shop_db_1.twill"], authorities: [] },
+    ],
+    [
+      "a reverse name, another type",
+      query(REVERSE, "A"),
+      { rcode: 0, aa: true, answers: [], authorities: ["SOA"] },
+    ],
+    [
+      "a reverse name's SOA",
+      query(REVERSE, "SOA"),
+      { rcode: 0, aa: true, answers: ["SOA"], authorities: [] },
+    ],
+    [
+      "another address's owner",
+      query("2.5.244.10.in-addr.arpa", "PTR"),
+      { rcode: 5, aa: false, answers: [], authorities: [] },
+    ],
+    [
+      "the owner of a network",
+      query("5.244.10.in-addr.arpa", "PTR"),
+      { rcode: 5, aa: false, answers: [], authorities: [] },
+    ],
     [
       "another class",
       query("web.twill", "A", { questions: [{ name: "web.twill", type: "A", class: "CH" }] }),
@@ -100,9 +139,25 @@ describe("answerQuery", () => {
     });
   });
 
-  it("says how long a missing name is missing", () => {
-    const soa = decode(answerQuery(query("nobody.twill"), ZONE, UDP) ?? Buffer.alloc(0)).authorities?.[0];
-    expect(soa).toMatchObject({ name: "twill", type: "SOA", ttl: 5, data: { minimum: 5 } });
+  it.each([
+    ["a missing name", query("nobody.twill"), "twill"],
+    ["another type of a reverse name", query(REVERSE, "AAAA"), REVERSE],
+  ])("says how long %s is missing", (_what, message, zone) => {
+    const soa = decode(answerQuery(message, ZONE, UDP) ?? Buffer.alloc(0)).authorities?.[0];
+    expect(soa).toMatchObject({ name: zone, type: "SOA", ttl: 5, data: { minimum: 5 } });
+  });
+
+  it("repeats a reverse name as it was written, and says for how long its owner holds", () => {
+    const name = "3.5.244.10.In-Addr.ARPA";
+    const { answers } = decode(answerQuery(query(name, "PTR"), ZONE, UDP) ?? Buffer.alloc(0));
+    expect(answers).toMatchObject([{ type: "PTR", name, ttl: 5, class: "IN", data: "shop_db_1.twill" }]);
+  });
+
+  it("answers with the longest of owners in one datagram", () => {
+    const owner = Array.from({ length: 45 }, () => "abc").join(".");
+    const zone = { ...ZONE, name: "z".repeat(63), findOwner: () => owner };
+    const expected = { rcode: 0, aa: true, answers: [`${owner}.${zone.name}`], authorities: [] };
+    expect(show(answerQuery(query("255.255.244.10.in-addr.arpa", "PTR"), zone, UDP))).toEqual(expected);
   });
 
   it("gives each asker another address first", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseContainers } from "../../../../src/names/engine/container-names.ts";
+import { Ipv4Address } from "../../../../src/net/ipv4.ts";
 import { prefixOf } from "../../../support/ipv4.ts";
 
 const SUBNET = prefixOf("10.244.5.0/24");
@@ -28,7 +29,7 @@ function answer(containers: readonly Container[]): string {
 
 function read(text: string): Record<string, string[]> {
   const { names } = parseContainers(text, SUBNET);
-  return Object.fromEntries([...names].map(([name, addresses]) => [name, addresses.map(String)]));
+  return Object.fromEntries([...names.addresses].map(([name, addresses]) => [name, addresses.map(String)]));
 }
 
 const compose = (service: string, project: string, more = {}): Record<string, string> => ({
@@ -67,6 +68,22 @@ describe("parseContainers", () => {
     });
   });
 
+  it("says which container an address is of: its own name, whatever else is called by it", () => {
+    const labels = compose("aaa", "shop");
+    const containers = [
+      { names: ["/shop_web_1", "/other/web"], addresses: ["10.244.5.2", "172.17.0.2"], labels },
+      { names: ["/Cache"], addresses: ["10.244.5.3", "10.244.5.4"] },
+      { names: ["/no-name-"], addresses: ["10.244.5.5"], labels },
+      { names: ["/late"], addresses: ["10.244.5.2"] },
+    ];
+    const { owners } = parseContainers(answer(containers), SUBNET).names;
+    expect([...owners].map(([value, owner]) => [new Ipv4Address(value).toString(), owner])).toEqual([
+      ["10.244.5.2", "shop_web_1"],
+      ["10.244.5.3", "cache"],
+      ["10.244.5.4", "cache"],
+    ]);
+  });
+
   it("does not take a container of docker-compose run for one of the service", () => {
     const labels = compose("web", "shop", { "com.docker.compose.oneoff": "True" });
     const names = ["/shop_web_run_1"];
@@ -82,7 +99,7 @@ describe("parseContainers", () => {
       { names: ["/other-"], addresses: ["172.17.0.2"] },
     ];
     const { names, skipped } = parseContainers(answer(containers), SUBNET);
-    expect(names.size).toBe(0);
+    expect([names.addresses.size, names.owners.size]).toEqual([0, 0]);
     expect(skipped).toEqual(["web-", "we b", "we b.shop"]);
   });
 

@@ -8,6 +8,7 @@ import {
   parseNamesKey,
   parseNamesRecord,
 } from "../../../../src/names/record/names-record.ts";
+import { Ipv4Address } from "../../../../src/net/ipv4.ts";
 import { addressOf, prefixOf } from "../../../support/ipv4.ts";
 
 const PREFIX = "/coreos.com/network";
@@ -20,13 +21,18 @@ function namesOf(entries: Readonly<Record<string, readonly string[]>>): HostName
   return builder.build();
 }
 
-function read(text: string): { names: unknown; leftOut: string | null } | string {
+function read(text: string): { names: unknown; owners: unknown; leftOut: string | null } | string {
   const result = parseNamesRecord(Buffer.from(text), SUBNET);
-  return result.ok ? { names: show(result.names), leftOut: result.leftOut } : result.reason;
+  return result.ok ? { ...show(result.names), leftOut: result.leftOut } : result.reason;
 }
 
-function show(names: HostNames): Record<string, string[]> {
-  return Object.fromEntries([...names].map(([name, addresses]) => [name, addresses.map(String)]));
+function show({ addresses, owners }: HostNames): { names: unknown; owners: unknown } {
+  return {
+    names: Object.fromEntries([...addresses].map(([name, held]) => [name, held.map(String)])),
+    owners: Object.fromEntries(
+      [...owners].map(([value, owner]) => [new Ipv4Address(value).toString(), owner]),
+    ),
+  };
 }
 
 describe("namesKey", () => {
@@ -55,9 +61,39 @@ describe("formatNamesRecord", () => {
   it("has names and addresses in their order, each once, whatever order they came in", () => {
     const names = namesOf({ web: ["10.244.5.30", "10.244.5.4", "10.244.5.30"], "db.shop": ["10.244.5.2"] });
     expect(formatNamesRecord(names)).toEqual({
-      text: '{"names":{"db.shop":["10.244.5.2"],"web":["10.244.5.4","10.244.5.30"]}}',
+      text: '{"names":{"db.shop":["10.244.5.2"],"web":["10.244.5.4","10.244.5.30"]},"owners":{}}',
       leftOut: 0,
     });
+  });
+
+  it("has the owners of addresses behind the names, in the order of the addresses", () => {
+    const builder = new NamesBuilder();
+    builder.addOwner("web", addressOf("10.244.5.30"));
+    builder.add("db", addressOf("10.244.5.4"));
+    builder.addOwner("shop_db_1", addressOf("10.244.5.4"));
+    const { text } = formatNamesRecord(builder.build());
+    expect(text).toBe(
+      '{"names":{"db":["10.244.5.4"],"shop_db_1":["10.244.5.4"],"web":["10.244.5.30"]},' +
+        '"owners":{"10.244.5.4":"shop_db_1","10.244.5.30":"web"}}',
+    );
+    expect(read(text)).toMatchObject({
+      owners: { "10.244.5.4": "shop_db_1", "10.244.5.30": "web" },
+      leftOut: null,
+    });
+  });
+
+  it("leaves out owners rather than names", () => {
+    const builder = new NamesBuilder();
+    const long = `${"x".repeat(60)}.${"y".repeat(60)}`;
+    for (let i = 0; i < 254; i++) builder.addOwner(`web-${i}.${long}`, SUBNET.address.plus(i + 1));
+    for (let i = 0; i < 130; i++) builder.add(`service-${i}`, SUBNET.address.plus(1));
+    const { text, leftOut } = formatNamesRecord(builder.build());
+    expect(text.length).toBeLessThanOrEqual(MAX_RECORD_BYTES);
+    const result = parseNamesRecord(Buffer.from(text), SUBNET);
+    expect(result).toMatchObject({ ok: true, leftOut: null });
+    expect(result.ok && result.names.addresses.size).toBe(384);
+    expect(result.ok && result.names.owners.size + leftOut).toBe(254);
+    expect(leftOut).toBeGreaterThan(0);
   });
 
   it("leaves out what there is no room for, and can be read", () => {
@@ -65,7 +101,7 @@ describe("formatNamesRecord", () => {
     const { text, leftOut } = formatNamesRecord(namesOf(Object.fromEntries(many)));
     expect(text.length).toBeLessThanOrEqual(MAX_RECORD_BYTES);
     const result = parseNamesRecord(Buffer.from(text), SUBNET);
-    expect(result.ok && result.names.size + leftOut).toBe(3_000);
+    expect(result.ok && result.names.addresses.size + leftOut).toBe(3_000);
     expect(leftOut).toBeGreaterThan(0);
     expect(MAX_RECORD_BYTES - text.length).toBeLessThan(60); // not a name more would fit
   });
@@ -73,16 +109,19 @@ describe("formatNamesRecord", () => {
 
 describe("parseNamesRecord", () => {
   it("reads what was written", () => {
-    const text = '{"names":{"db":["10.244.5.2"],"web":["10.244.5.3","10.244.5.4"]}}';
+    const text =
+      '{"names":{"db":["10.244.5.2"],"web":["10.244.5.3","10.244.5.4"]},"owners":{"10.244.5.2":"db"}}';
     expect(read(text)).toEqual({
       names: { db: ["10.244.5.2"], web: ["10.244.5.3", "10.244.5.4"] },
+      owners: { "10.244.5.2": "db" },
       leftOut: null,
     });
   });
 
-  it("ignores members that a later version may have", () => {
-    expect(read('{"names":{},"version":2}')).toEqual({ names: {}, leftOut: null });
-  });
+  it.each(['{"names":{},"version":2}', '{"names":{},"owners":[]}'])(
+    "ignores members that another version may have: %s",
+    (text) => expect(read(text)).toEqual({ names: {}, owners: {}, leftOut: null }),
+  );
 
   it.each([
     ["", "no JSON object"],
@@ -111,9 +150,24 @@ describe("parseNamesRecord", () => {
     expect(typeof result === "string" ? "" : result.leftOut).toContain(reason);
   });
 
+  it.each([
+    ["an address of another host", '"10.244.6.2":"web"', 'owner "web" of "10.244.6.2"'],
+    ["an address that the name does not have", '"10.244.5.7":"web"', 'owner "web" of "10.244.5.7"'],
+    ["a name that is not there", '"10.244.5.2":"other"', 'owner "other" of "10.244.5.2"'],
+    ["a name that is none", '"10.244.5.2":"web\\u001b[2J"', 'owner "web\\u001b[2J"'],
+    ["a name that is no text", '"10.244.5.2":["web"]', 'owner [\\"web\\"] of "10.244.5.2"'],
+    ["an address that is none", '"\\u001b[2J":"web"', 'of "\\u001b[2J", which it does not have'],
+  ])("leaves out an owner with %s, says so, and takes the rest", (_what, owner, reason) => {
+    const names = '{"before":["10.244.5.8"],"web":["10.244.5.2"],"after":["10.244.5.9"]}';
+    const result = read(`{"names":${names},"owners":{"10.244.5.8":"before",${owner},"10.244.5.9":"after"}}`);
+    expect(result).toMatchObject({ owners: { "10.244.5.8": "before", "10.244.5.9": "after" } });
+    expect(Object.keys(typeof result === "string" ? {} : (result.owners as object))).toHaveLength(2);
+    expect(typeof result === "string" ? "" : result.leftOut).toContain(reason);
+  });
+
   it("takes names that objects have by themselves for names like any other", () => {
     const text = '{"names":{"__proto__":["10.244.5.2"],"constructor":["10.244.5.3"]}}';
     const result = parseNamesRecord(Buffer.from(text), SUBNET);
-    expect(result.ok && [...result.names.keys()]).toEqual(["__proto__", "constructor"]);
+    expect(result.ok && [...result.names.addresses.keys()]).toEqual(["__proto__", "constructor"]);
   });
 });

@@ -80,6 +80,15 @@ describe("askSocket", () => {
     await eventually(async () => expect(await connections()).toBe(0));
   });
 
+  it("gives up when its signal is aborted, with the signal's reason", async () => {
+    const stop = new AbortController();
+    const reason = new Error("stopped");
+    respond = () => stop.abort(reason); // and answers nothing
+    await expect(ask({ signal: stop.signal })).rejects.toBe(reason);
+    await expect(ask({ signal: stop.signal })).rejects.toBe(reason); // aborted before
+    await eventually(async () => (await connections()) === 0, { timeoutMs: IDLE_TIMEOUT_MS });
+  });
+
   it("gives up at the deadline a server that is silent, and one that does not come to an end", async () => {
     for (const start of ["", "beginning"]) {
       respond = (_, response) => (start === "" ? undefined : void response.write(start));

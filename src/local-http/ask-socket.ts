@@ -44,7 +44,10 @@ export class NoAnswerError extends Error {
   }
 }
 
-/** The server's answer, whatever its status is. Rejects with the signal's reason when it is aborted. @throws {NoAnswerError} */
+/**
+ * The server's answer, whatever its status is. Rejects with the signal's reason when it is aborted.
+ * @throws {NoAnswerError}
+ */
 export async function askSocket(asked: SocketRequest): Promise<SocketAnswer> {
   const deadline = AbortSignal.timeout(asked.deadlineMs);
   try {

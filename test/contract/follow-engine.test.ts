@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/agent/process/system-clock.ts";
 import { followEngine } from "../../src/names/engine/follow-engine.ts";
 import type { HostNames } from "../../src/names/record/host-names.ts";
-import { ScriptedEngine } from "../support/docker/scripted-engine.ts";
+import { ScriptedEngine, containerId } from "../support/docker/scripted-engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { prefixOf } from "../support/ipv4.ts";
 import { recordLog } from "../support/log-lines.ts";
@@ -114,6 +114,48 @@ describe("followEngine", () => {
     engine.status = 200;
     engine.runs("db");
     await eventually(() => expect(names).toEqual(["db"]), SOON);
+  });
+
+  it("learns the aliases of each container once for each of its starts", async () => {
+    engine.runsWithAliases({ web: ["Shop.One", "shop"], db: ["shop"] });
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => expect(names).toEqual(["db", "shop", "shop.one", "web"]), SOON);
+    const before = engine.looks;
+    engine.tellEvent();
+    await eventually(() => engine.looks > before, SOON);
+    engine.runsWithAliases({ web: ["other"], db: ["shop"] }, 2);
+    engine.tellEvent();
+    await eventually(() => expect(names).toEqual(["db", "other", "shop", "web"]), SOON);
+    expect(engine.inspected.toSorted()).toEqual([0, 0, 1, 1].map(containerId));
+  });
+
+  it.each([
+    ["does not answer for", null, "no answer within"],
+    ["answers with rubbish for", "<html>", "no JSON"],
+  ])(
+    "names the others while the engine %s one container, which is asked for again",
+    async (_how, detail, reason) => {
+      engine.runsWithAliases({ stuck: ["late"], web: ["shop"] });
+      const good = engine.details.get(containerId(0)) ?? "";
+      engine.details.set(containerId(0), detail);
+      await engine.start(dockerSocket);
+      follow();
+      await eventually(() => expect(names).toEqual(["shop", "stuck", "web"]), SOON);
+      expect(lines).toMatchObject([{ level: "warn", container: containerId(0) }]);
+      expect(JSON.stringify(lines)).toContain(reason);
+      engine.details.set(containerId(0), good);
+      await eventually(() => expect(names).toEqual(["late", "shop", "stuck", "web"]), SOON);
+    },
+  );
+
+  it("asks for no container whose id is a path of its own", async () => {
+    engine.runs("web");
+    engine.list = engine.list.replace(containerId(0), "../images");
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => expect(names).toEqual(["web"]), SOON);
+    expect(engine.inspected).toEqual([]);
   });
 
   it("ends at once while the engine does not answer", async () => {

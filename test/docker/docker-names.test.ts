@@ -157,6 +157,25 @@ describeOnEngines.each(SETTINGS)(
         expect(await eventually(() => pinged(asking, name), TOLD_WITHIN)).toBe(db.address);
     });
 
+    // Docker has none on its default bridge.
+    if (network !== undefined)
+      it("knows the aliases in the network, of several containers on all hosts", async () => {
+        const [here, there] = lab.hosts;
+        const pool = await Promise.all([
+          run(here, "pool-1", ["--network-alias=pool", "--network-alias=first.pool"]),
+          run(there, "pool-2", ["--network-alias=pool"]),
+        ]);
+        const asking = await run(here, "asking-pool");
+        await eventually(async () => {
+          const output = await asking.dockerExec(["nslookup", "-type=a", "pool.twill"]);
+          const addresses = [...output.matchAll(/^Address: ([0-9.]+)$/gm)].map(([, address]) => address);
+          expect(addresses.sort()).toEqual(pool.map(({ address }) => address).sort());
+        }, TOLD_WITHIN);
+        expect(await pinged(asking, "first.pool.twill")).toBe(pool[0].address);
+        const shortId = pool[1].id.slice(0, 12);
+        await expect(pinged(asking, `${shortId}.twill`)).rejects.toThrow(/bad address/);
+      });
+
     it("says whose an address of any host is", async () => {
       const [here, there] = lab.hosts;
       const asking = await run(here, "asking-whose");

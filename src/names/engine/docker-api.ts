@@ -1,14 +1,19 @@
-/** What is asked of a Docker engine over its API socket: its running containers, and to hear of changes. */
+/** What is asked of a Docker engine over its API socket: its running containers, one of them, and to hear of changes. */
 import { request } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { NoAnswerError, askSocket } from "../../local-http/ask-socket.ts";
+import type { SocketAnswer } from "../../local-http/ask-socket.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 
 /** An engine that starts or is busy answers later: it is asked again. */
 const ANSWER_DEADLINE_MS = 5_000;
+/** Docker does not answer for a container that it is stuck with, and the others' names wait for this one. */
+const INSPECT_DEADLINE_MS = 1_000;
 /** A thousand containers take about 1.5 MiB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const HTTP_OK = 200;
+const HTTP_NOT_FOUND = 404;
+const CONTAINER_ID = /^[0-9a-f]{64}$/;
 
 /** Everything after which names or addresses may be others. */
 const EVENTS = {
@@ -18,11 +23,35 @@ const EVENTS = {
 
 /** The engine's list of running containers, as text. Ends with the signal. @throws {OverlayError} `ERR_DOCKER_FAILED` */
 export async function listContainers(socketPath: string, signal: AbortSignal): Promise<string> {
-  const bounds = { deadlineMs: ANSWER_DEADLINE_MS, maxAnswerBytes: MAX_ANSWER_BYTES, signal };
+  const { status, body } = await ask(socketPath, "/containers/json", ANSWER_DEADLINE_MS, signal);
+  if (status === HTTP_OK) return body;
+  throw wrongStatus(socketPath, status);
+}
+
+/**
+ * All that the engine knows of a container, as text; null when there is none. Ends with the signal.
+ * @throws {OverlayError} `ERR_DOCKER_FAILED`
+ */
+export async function inspectContainer(
+  socketPath: string,
+  id: string,
+  signal: AbortSignal,
+): Promise<string | null> {
+  if (!CONTAINER_ID.test(id)) return null; // a path must not become another one
+  const { status, body } = await ask(socketPath, `/containers/${id}/json`, INSPECT_DEADLINE_MS, signal);
+  if (status === HTTP_NOT_FOUND) return null;
+  if (status === HTTP_OK) return body;
+  throw wrongStatus(socketPath, status);
+}
+
+async function ask(
+  socketPath: string,
+  path: string,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<SocketAnswer> {
   try {
-    const { status, body } = await askSocket({ socketPath, path: "/containers/json", ...bounds });
-    if (status === HTTP_OK) return body;
-    throw engineError(socketPath, `it answers with status ${status}`, null);
+    return await askSocket({ socketPath, path, deadlineMs, maxAnswerBytes: MAX_ANSWER_BYTES, signal });
   } catch (err) {
     throw err instanceof NoAnswerError ? noAnswer(socketPath, err.code, err) : err;
   }
@@ -69,6 +98,10 @@ function noAnswer(socketPath: string, code: string | null, cause: Error): Overla
         ? "it is open to root and Docker's group only"
         : cause.message;
   return engineError(socketPath, reason, cause);
+}
+
+function wrongStatus(socketPath: string, status: number): OverlayError {
+  return engineError(socketPath, `it answers with status ${status}`, null);
 }
 
 function engineError(socketPath: string, reason: string, cause: Error | null): OverlayError {

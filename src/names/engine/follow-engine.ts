@@ -9,7 +9,9 @@ import { escapeUntrusted } from "../../net/untrusted-text.ts";
 import { Bell } from "../../process/bell.ts";
 import { keepTrying } from "../keep-trying.ts";
 import type { HostNames } from "../record/host-names.ts";
-import { parseContainers } from "./container-names.ts";
+import { AliasReader } from "./alias-reader.ts";
+import { parseContainerList } from "./container-list.ts";
+import { nameContainers } from "./container-names.ts";
 import { hearEvents, listContainers } from "./docker-api.ts";
 
 /** The start of a compose project is a burst of events. */
@@ -37,22 +39,29 @@ export interface FollowEngineOptions {
 
 /** Follows until the signal is aborted, then resolves. */
 export async function followEngine(options: FollowEngineOptions, signal: AbortSignal): Promise<void> {
-  const told = new Set<string>();
+  const memory = { told: new Set<string>(), aliases: new AliasReader(options) };
   const lines = {
     failed: "Cannot follow Docker, will retry",
     recovered: "Docker tells its containers again",
   };
   await keepTrying(
     { ...options, ...lines },
-    (onSuccess) => followOnce(options, told, onSuccess, signal),
+    (onSuccess) => followOnce(options, memory, onSuccess, signal),
     signal,
   );
+}
+
+/** What is kept from look to look. */
+interface Memory {
+  /** Names that the log knows as left out. */
+  readonly told: Set<string>;
+  readonly aliases: AliasReader;
 }
 
 /** From one stream of events to its end. */
 async function followOnce(
   options: FollowEngineOptions,
-  told: Set<string>,
+  memory: Memory,
   onLook: () => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -75,7 +84,7 @@ async function followOnce(
       if (hasChanged) pauseMs = LOOK_AGAIN_MS;
       hasChanged = false;
       bell.silence(); // what rang is of before the look; what rings during it is of after
-      await look(options, told, signal);
+      await look(options, memory, signal);
       onLook();
       await bell.wait(Math.min(pauseMs, LOOK_EVERY_MS), clock, signal);
       await clock.sleep(DEBOUNCE_MS, signal);
@@ -87,10 +96,11 @@ async function followOnce(
 
 async function look(
   { dockerSocket, subnet, log, onNames }: FollowEngineOptions,
-  told: Set<string>,
+  { told, aliases }: Memory,
   signal: AbortSignal,
 ): Promise<void> {
-  const { names, skipped } = parseContainers(await listContainers(dockerSocket, signal), subnet);
+  const containers = parseContainerList(await listContainers(dockerSocket, signal), subnet);
+  const { names, skipped } = nameContainers(containers, await aliases.read(containers, signal));
   for (const name of skipped) {
     if (told.has(name) || told.size >= MAX_TOLD) continue;
     told.add(name);

@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { Server, ServerResponse } from "node:http";
 
-/** The two answers of an engine's API that are read, in the place of Docker. */
+const INSPECT_PATH = /^\/containers\/([0-9a-f]{64})\/json$/;
+
+/** The three answers of an engine's API that are read, in the place of Docker. */
 export class ScriptedEngine {
   /** Body of the next lists. */
   list = "[]";
@@ -11,6 +13,10 @@ export class ScriptedEngine {
   /** Lists are asked for in vain. */
   isSilent = false;
   looks = 0;
+  /** Answers about one container by its id: a body, or null for none ever. */
+  readonly details = new Map<string, string | null>();
+  /** Ids of containers that were asked for alone. */
+  readonly inspected: string[] = [];
   /** Streams of events that were asked for. */
   streams = 0;
   readonly #streams = new Set<ServerResponse>();
@@ -25,20 +31,36 @@ export class ScriptedEngine {
       } else if (request.url === "/containers/json") {
         this.looks++;
         if (!this.isSilent) response.writeHead(this.status).end(this.list);
-      } else response.writeHead(404).end();
+      } else this.#tellContainer(INSPECT_PATH.exec(request.url ?? "")?.[1] ?? "", response);
     });
     this.#server.listen(socketPath);
     await once(this.#server, "listening");
   }
 
+  /** One container each, with 10.244.5.2 and the next ones. */
   runs(...names: readonly string[]): void {
-    this.list = JSON.stringify(
-      names.map((name, i) => ({
-        Names: [`/${name}`],
-        Labels: {},
-        NetworkSettings: { Networks: { overlay: { IPAddress: `10.244.5.${i + 2}` } } },
-      })),
-    );
+    this.runsWithAliases(Object.fromEntries(names.map((name) => [name, []])));
+  }
+
+  /** The same, with aliases. */
+  runsWithAliases(containers: Readonly<Record<string, readonly string[]>>, start = 1): void {
+    const all = Object.entries(containers).map(([name, aliases], i) => {
+      const Id = containerId(i);
+      const endpoint = { EndpointID: `endpoint-${i}-${start}`, IPAddress: `10.244.5.${i + 2}` };
+      const settings = (Aliases: readonly string[] | null) => ({
+        Networks: { overlay: { ...endpoint, Aliases } },
+      });
+      this.details.set(Id, JSON.stringify({ Id, NetworkSettings: settings([...aliases, Id.slice(0, 12)]) }));
+      return { Id, Names: [`/${name}`], Labels: {}, NetworkSettings: settings(null) };
+    });
+    this.list = JSON.stringify(all);
+  }
+
+  #tellContainer(id: string, response: ServerResponse): void {
+    const detail = this.details.get(id);
+    this.inspected.push(id);
+    if (detail === undefined) response.writeHead(404).end();
+    else if (detail !== null) response.end(detail);
   }
 
   tellEvent(): void {
@@ -59,4 +81,9 @@ export class ScriptedEngine {
     server.close();
     await once(server, "close");
   }
+}
+
+/** Of the container at this place of the list, as Docker's ids look. */
+export function containerId(index: number): string {
+  return (index + 1).toString(16).padStart(64, "3bd7c2f2a3bb");
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { parseContainers } from "../../../../src/names/engine/container-names.ts";
+import { parseContainerList } from "../../../../src/names/engine/container-list.ts";
+import { nameContainers } from "../../../../src/names/engine/container-names.ts";
+import type { ContainerNames } from "../../../../src/names/engine/container-names.ts";
 import { Ipv4Address } from "../../../../src/net/ipv4.ts";
 import { prefixOf } from "../../../support/ipv4.ts";
 
@@ -20,15 +22,24 @@ function answer(containers: readonly Container[]): string {
       State: "running",
       NetworkSettings: {
         Networks: Object.fromEntries(
-          addresses.map((IPAddress, i) => [`net${i}`, { IPAddress, Aliases: null }]),
+          addresses.map((IPAddress, i) => [
+            `net${i}`,
+            { IPAddress, EndpointID: `endpoint-${IPAddress}`, Aliases: null },
+          ]),
         ),
       },
     })),
   );
 }
 
-function read(text: string): Record<string, string[]> {
-  const { names } = parseContainers(text, SUBNET);
+type Aliases = Readonly<Record<string, readonly string[]>>;
+
+function nameAll(text: string, aliases: Aliases = {}): ContainerNames {
+  return nameContainers(parseContainerList(text, SUBNET), new Map(Object.entries(aliases)));
+}
+
+function read(text: string, aliases: Aliases = {}): Record<string, string[]> {
+  const { names } = nameAll(text, aliases);
   return Object.fromEntries([...names.addresses].map(([name, addresses]) => [name, addresses.map(String)]));
 }
 
@@ -38,7 +49,7 @@ const compose = (service: string, project: string, more = {}): Record<string, st
   ...more,
 });
 
-describe("parseContainers", () => {
+describe("nameContainers", () => {
   it("names a container in lower case, by its addresses of the subnet only", () => {
     const addresses = ["172.17.0.2", "10.244.5.2", "10.244.6.2", ""];
     expect(read(answer([{ names: ["/Web"], addresses }]))).toEqual({ web: ["10.244.5.2"] });
@@ -76,12 +87,39 @@ describe("parseContainers", () => {
       { names: ["/no-name-"], addresses: ["10.244.5.5"], labels },
       { names: ["/late"], addresses: ["10.244.5.2"] },
     ];
-    const { owners } = parseContainers(answer(containers), SUBNET).names;
+    const { owners } = nameAll(answer(containers)).names;
     expect([...owners].map(([value, owner]) => [new Ipv4Address(value).toString(), owner])).toEqual([
       ["10.244.5.2", "shop_web_1"],
       ["10.244.5.3", "cache"],
       ["10.244.5.4", "cache"],
     ]);
+  });
+
+  it("calls a container by its aliases in a network, with the address that it has there", () => {
+    const containers = [
+      { names: ["/web"], addresses: ["10.244.5.2", "10.244.5.3", "172.17.0.2"] },
+      { names: ["/cache"], addresses: ["10.244.5.4"] },
+    ];
+    const aliases = {
+      "endpoint-10.244.5.2": ["Shop.One", "shared"],
+      "endpoint-10.244.5.4": ["shared", "web"],
+      "endpoint-172.17.0.2": ["elsewhere"],
+    };
+    expect(read(answer(containers), aliases)).toEqual({
+      web: ["10.244.5.2", "10.244.5.3", "10.244.5.4"],
+      cache: ["10.244.5.4"],
+      "shop.one": ["10.244.5.2"],
+      shared: ["10.244.5.2", "10.244.5.4"],
+    });
+    const { owners } = nameAll(answer(containers), aliases).names;
+    expect([...owners.values()]).toEqual(["web", "web", "cache"]); // no alias
+  });
+
+  it("tells which aliases the DNS cannot say", () => {
+    const { skipped } = nameAll(answer([{ names: ["/web"], addresses: ["10.244.5.2"] }]), {
+      "endpoint-10.244.5.2": ["we b", "ok"],
+    });
+    expect(skipped).toEqual(["we b"]);
   });
 
   it("does not take a container of docker-compose run for one of the service", () => {
@@ -98,20 +136,8 @@ describe("parseContainers", () => {
       { names: ["/web-"], addresses: ["10.244.5.2"], labels },
       { names: ["/other-"], addresses: ["172.17.0.2"] },
     ];
-    const { names, skipped } = parseContainers(answer(containers), SUBNET);
+    const { names, skipped } = nameAll(answer(containers));
     expect([names.addresses.size, names.owners.size]).toEqual([0, 0]);
     expect(skipped).toEqual(["web-", "we b", "we b.shop"]);
   });
-
-  it.each(["", "{}", "null", '"x"', "<html>"])("refuses the answer %j", (text) => {
-    expect(() => parseContainers(text, SUBNET)).toThrow(/no JSON list/);
-  });
-
-  it.each([
-    "[null]",
-    '[{"Names":"/web"}]',
-    '[{"Names":[1],"NetworkSettings":{"Networks":{"n":{"IPAddress":"10.244.5.2"}}}}]',
-    '[{"Names":["/web"],"NetworkSettings":[]}]',
-    '[{"Names":["/web"],"Labels":null,"NetworkSettings":{"Networks":{"n":{"IPAddress":7}}}}]',
-  ])("makes nothing of %s", (text) => expect(read(text)).toEqual({}));
 });

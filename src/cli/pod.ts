@@ -77,7 +77,7 @@ function runCommand(out: NodeJS.WritableStream): Command {
         searchPath: process.env.PATH ?? "",
         cniConfig:
           options.cniConfig === undefined ? ownCniConfig(subnetFile) : await loadCniConfig(options.cniConfig),
-        pluginPath: options.cniPath,
+        plugins: { path: options.cniPath, environment: process.env },
       };
       const { subnet } = await waitForLease(subnetFile, options.wait * 1000);
       const doubt = await leaseDoubt(subnet, subnetFile, readAgentPath("runDir", options.runDir));
@@ -127,9 +127,10 @@ function rmCommand(out: NodeJS.WritableStream): Command {
       "detach with this configuration instead of the one that the pod was attached with",
     )
     .action(async (name: string, options: RemoveOptions) => {
-      const { podsDir, cniConfig: path, cniPath: pluginPath } = options;
+      const { podsDir, cniConfig: path } = options;
+      const plugins = { path: options.cniPath, environment: process.env };
       const cniConfig = path === undefined ? null : await loadCniConfig(path);
-      const wasThere = await endPod(requirePodName(name), new PodStore(podsDir), { cniConfig, pluginPath });
+      const wasThere = await endPod(requirePodName(name), new PodStore(podsDir), { cniConfig, plugins });
       if (!wasThere) out.write(`There is no pod ${name}.\n`);
     });
 }

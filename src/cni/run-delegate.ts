@@ -42,9 +42,9 @@ export async function runDelegate(
   env: Environment,
   signal: AbortSignal,
 ): Promise<string> {
-  const program = findDelegate(delegate.type, env);
+  const path = findDelegate(delegate.type, env);
   const variables = { ...env, CNI_COMMAND: command };
-  const answer = await callPlugin({ argv: [program], env: variables, log: "inherit" }, delegate, signal);
+  const answer = await callPlugin({ path, env: variables, log: "inherit" }, delegate, signal);
   if (answer.failure === null) return answer.stdout;
   throw delegateError(command, delegate.type, answer.failure, answer);
 }

@@ -6,13 +6,20 @@ import { OverlayError } from "../net/overlay-error.ts";
 import { failureIn, parseJson } from "./cni-answer.ts";
 import type { CniConfig } from "./cni-config.ts";
 
+/** The CNI plugins of this host. */
+export interface CniPlugins {
+  /** Directories that they are looked for in, the first first. */
+  readonly path: readonly string[];
+  /** What they run with beside the variables of the specification, for their PATH. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
 /** One pod, as plugins are told of it. */
 export interface CniTarget {
   readonly containerId: string;
   /** Path of the network namespace; empty when it is gone, which only DEL takes. */
   readonly netnsPath: string;
-  /** Directories that plugins are looked for in, the first first. */
-  readonly pluginPath: readonly string[];
+  readonly plugins: CniPlugins;
 }
 
 /** The pod's device in its namespace. */
@@ -54,9 +61,9 @@ async function runPlugin(
   target: CniTarget,
   deadlineMs: number,
 ): Promise<string> {
-  // `env` adds to our own environment, which plugins need for their PATH.
-  const argv = ["env", ...variables(command, target), requirePlugin(config.type, target.pluginPath)];
-  const answer = await callPlugin({ argv, log: "pipe" }, config, deadlineAfter(deadlineMs));
+  const path = requirePlugin(config.type, target.plugins.path);
+  const env = { ...target.plugins.environment, ...variables(command, target) };
+  const answer = await callPlugin({ path, env, log: "pipe" }, config, deadlineAfter(deadlineMs));
   if (answer.failure === null) return answer.stdout;
   const log = answer.log.trim();
   const words = log === "" ? answer.failure : `${answer.failure}: ${log}`;
@@ -64,21 +71,24 @@ async function runPlugin(
   throw new OverlayError("ERR_POD_FAILED", `the CNI plugin ${config.type} failed to ${command}: ${reason}`);
 }
 
-function variables(command: string, { containerId, netnsPath, pluginPath }: CniTarget): string[] {
-  return [
-    `CNI_COMMAND=${command}`,
-    `CNI_CONTAINERID=${containerId}`,
-    `CNI_NETNS=${netnsPath}`,
-    `CNI_IFNAME=${DEVICE}`,
-    `CNI_PATH=${pluginPath.join(":")}`,
-  ];
+function variables(
+  command: string,
+  { containerId, netnsPath, plugins }: CniTarget,
+): Readonly<Record<string, string>> {
+  return {
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: containerId,
+    CNI_NETNS: netnsPath,
+    CNI_IFNAME: DEVICE,
+    CNI_PATH: plugins.path.join(":"),
+  };
 }
 
-function requirePlugin(type: string, pluginPath: readonly string[]): string {
-  const found = findPlugin(type, pluginPath);
+function requirePlugin(type: string, path: CniPlugins["path"]): string {
+  const found = findPlugin(type, path);
   if (found !== null) return found;
   throw new OverlayError(
     "ERR_POD_FAILED",
-    `there is no CNI plugin ${type} in ${pluginPath.join(":")}; install it there, or give --cni-path`,
+    `there is no CNI plugin ${type} in ${path.join(":")}; install it there, or give --cni-path`,
   );
 }

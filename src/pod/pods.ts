@@ -4,6 +4,7 @@ import { OverlayError } from "../net/overlay-error.ts";
 import { reasonOf } from "../net/reason-of.ts";
 import { ownCniConfig } from "./cni-config.ts";
 import type { CniConfig } from "./cni-config.ts";
+import type { CniPlugins } from "./cni-plugin.ts";
 import { findNetns } from "./find-netns.ts";
 import type { PodAttachment } from "./pod-record.ts";
 import type { PodStore, StoredPod } from "./pod-store.ts";
@@ -60,7 +61,7 @@ export function commandInPod({ netnsPath }: RunningPod, command: readonly string
 export interface RemovalOptions {
   /** Instead of what the pod was attached with. */
   readonly cniConfig: CniConfig | null;
-  readonly pluginPath: readonly string[];
+  readonly plugins: CniPlugins;
 }
 
 /** Ends the pod of this name; resolves with false when there was none. @throws {OverlayError} `ERR_POD_FAILED` */
@@ -82,8 +83,8 @@ export async function endPod(name: string, store: PodStore, options: RemovalOpti
 /** As it was attached; where a damaged record does not tell, as pods are that are run without `--cni-config`. */
 export function planDetach(
   { traces }: Pick<StoredPod, "traces">,
-  { cniConfig, pluginPath }: RemovalOptions,
+  { cniConfig, plugins }: RemovalOptions,
 ): DetachPlan {
   const known = cniConfig ?? traces.cniConfig;
-  return { cniConfig: known ?? ownCniConfig(DEFAULT_SUBNET_FILE), isGuess: known === null, pluginPath };
+  return { cniConfig: known ?? ownCniConfig(DEFAULT_SUBNET_FILE), isGuess: known === null, plugins };
 }

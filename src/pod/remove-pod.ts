@@ -1,6 +1,7 @@
 import { OverlayError } from "../net/overlay-error.ts";
 import type { CniConfig } from "./cni-config.ts";
 import { deleteFromNetwork } from "./cni-plugin.ts";
+import type { CniPlugins } from "./cni-plugin.ts";
 import { endProcesses } from "./end-processes.ts";
 import { findNetns, processesOf } from "./find-netns.ts";
 import type { PodNetns } from "./find-netns.ts";
@@ -18,8 +19,7 @@ export interface DetachPlan {
   readonly cniConfig: CniConfig;
   /** Whether the record does not tell, so that it may be wrong. */
   readonly isGuess: boolean;
-  /** Directories that CNI plugins are looked for in. */
-  readonly pluginPath: readonly string[];
+  readonly plugins: CniPlugins;
 }
 
 /**
@@ -42,7 +42,7 @@ export async function removePod(pod: PodTraces, plan: DetachPlan, store: PodStor
     await endProcesses(() => processesOf(pod, netns));
     const path = netns?.path ?? "";
     if (path === "") await leaveNothing(pod, netns, scope);
-    const target = { containerId, netnsPath: path, pluginPath: plan.pluginPath };
+    const target = { containerId, netnsPath: path, plugins: plan.plugins };
     await deleteFromNetwork(plan.cniConfig, target, pod.attachment?.result ?? null);
     if (netns !== null && plan.isGuess) await checkDetached(pod, scope);
   } finally {

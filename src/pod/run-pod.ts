@@ -7,6 +7,7 @@ import { escapeUntrusted } from "../net/untrusted-text.ts";
 import { addressIn } from "./cni-answer.ts";
 import type { CniConfig } from "./cni-config.ts";
 import { addToNetwork } from "./cni-plugin.ts";
+import type { CniPlugins } from "./cni-plugin.ts";
 import { findNetns } from "./find-netns.ts";
 import { findProgram } from "./find-program.ts";
 import { markHostEnds } from "./host-ends.ts";
@@ -25,8 +26,7 @@ export interface PodPlan {
   /** Directories that the command's program is looked for in, separated by colons. */
   readonly searchPath: string;
   readonly cniConfig: CniConfig;
-  /** Directories that CNI plugins are looked for in. */
-  readonly pluginPath: readonly string[];
+  readonly plugins: CniPlugins;
 }
 
 /**
@@ -51,7 +51,7 @@ export async function runPod(plan: PodPlan, store: PodStore): Promise<string> {
   });
 }
 
-async function clearName({ name, pluginPath }: PodPlan, store: PodStore): Promise<void> {
+async function clearName({ name, plugins }: PodPlan, store: PodStore): Promise<void> {
   const earlier = await store.read(name);
   if (earlier === null) return;
   const { record, recordFile } = earlier;
@@ -63,7 +63,7 @@ async function clearName({ name, pluginPath }: PodPlan, store: PodStore): Promis
   netns?.close();
   const pid = netns?.pid ?? (isRunning(record.process) ? record.process.pid : null); // it may have gone elsewhere
   if (pid !== null) throw failed(`it runs already, pid ${pid}; twill pod rm ${name} ends it`);
-  const detach = { cniConfig: record.cniConfig, isGuess: false, pluginPath };
+  const detach = { cniConfig: record.cniConfig, isGuess: false, plugins };
   await removePod(record, detach, store).catch((err: unknown) => {
     const advice = `twill pod rm ${name} tries again, with another configuration when given --cni-config`;
     throw failed(`what an earlier one left cannot be removed: ${reasonOf(err)}; ${advice}`);
@@ -84,7 +84,7 @@ async function startPod({ name, command, searchPath }: PodPlan, store: PodStore)
 }
 
 async function startAndAttach(plan: PodPlan, pod: WaitingPod, store: PodStore): Promise<string> {
-  const { name, command, cniConfig, pluginPath } = plan;
+  const { name, command, cniConfig, plugins } = plan;
   let record: PodRecord = {
     name,
     process: pod.identity,
@@ -96,7 +96,7 @@ async function startAndAttach(plan: PodPlan, pod: WaitingPod, store: PodStore): 
   try {
     await store.write(record); // from here on another command finds it, whatever becomes of us
     const containerId = await store.containerId(name);
-    const target = { containerId, netnsPath: pod.netnsPath, pluginPath };
+    const target = { containerId, netnsPath: pod.netnsPath, plugins };
     const result = await addToNetwork(cniConfig, target);
     const address = addressIn(result);
     if (address === null) throw failed(`the CNI plugin ${cniConfig.type} gave it no IPv4 address`);
@@ -117,12 +117,12 @@ async function startAndAttach(plan: PodPlan, pod: WaitingPod, store: PodStore): 
  * detach the pod: an ADD that failed may have given it an address all the same.
  */
 async function undo(record: PodRecord, plan: PodPlan, store: PodStore): Promise<string | null> {
-  const { cniConfig, pluginPath } = plan;
+  const { cniConfig, plugins } = plan;
   try {
-    await removePod(record, { cniConfig, isGuess: false, pluginPath }, store);
+    await removePod(record, { cniConfig, isGuess: false, plugins }, store);
     return null;
   } catch (err) {
-    const hasPlugin = findPlugin(cniConfig.type, pluginPath) !== null;
+    const hasPlugin = findPlugin(cniConfig.type, plugins.path) !== null;
     if (hasPlugin) return `twill pod rm ${record.name} has to remove what is left, as now ${reasonOf(err)}`;
     await store.remove(record.name); // nothing was called
     return null;

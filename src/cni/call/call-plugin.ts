@@ -12,10 +12,10 @@ import { reasonOf } from "../../net/reason-of.ts";
 
 /** What is run, and how. */
 export interface PluginProgram {
-  /** The program and its arguments; no shell reads them. */
-  readonly argv: readonly string[];
-  /** Its variables; absent: those of this process. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Path of the program; no shell reads it. */
+  readonly path: string;
+  /** All of its variables. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** What it writes to its standard error: to ours, or into the answer. */
   readonly log: "inherit" | "pipe";
 }
@@ -48,15 +48,14 @@ export function deadlineAfter(deadlineMs: number): AbortSignal {
  * @param config - what it reads from its standard input, as JSON
  */
 export async function callPlugin(
-  { argv, env, log }: PluginProgram,
+  { path, env, log }: PluginProgram,
   config: object,
   signal: AbortSignal,
 ): Promise<PluginAnswer> {
-  const [file = "", ...args] = argv;
   let child: ChildProcess;
   try {
     // Detached: it leads a group of its own, which has its pid.
-    child = spawn(file, args, { ...(env && { env }), stdio: ["pipe", "pipe", log], detached: true });
+    child = spawn(path, { env, stdio: ["pipe", "pipe", log], detached: true });
   } catch (err) {
     return { failure: reasonOf(err), stdout: "", log: "" };
   }

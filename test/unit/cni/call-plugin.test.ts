@@ -21,10 +21,10 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 /** Calls a plugin that does this. */
 async function call(script: string, signal = deadlineAfter(LONG_MS), config = {}): Promise<PluginAnswer> {
-  const program = join(directory, "plugin");
-  writeFileSync(program, `#!/bin/sh\n${script}\n`);
-  chmodSync(program, 0o755);
-  return await callPlugin({ argv: [program], env: { PATH: process.env.PATH }, log: "pipe" }, config, signal);
+  const path = join(directory, "plugin");
+  writeFileSync(path, `#!/bin/sh\n${script}\n`);
+  chmodSync(path, 0o755);
+  return await callPlugin({ path, env: { PATH: process.env.PATH }, log: "pipe" }, config, signal);
 }
 
 /** A signal that is aborted once the plugin has written the pids of all its processes, and whether they run. */
@@ -62,10 +62,10 @@ describe("callPlugin", () => {
   });
 
   it("tells at once when there is no such program", async () => {
-    const argv = [join(directory, "absent")];
+    const path = join(directory, "absent");
     const startMs = performance.now();
-    const answer = await callPlugin({ argv, log: "pipe" }, {}, deadlineAfter(LONG_MS));
-    expect(answer).toEqual({ failure: `spawn ${argv.join("")} ENOENT`, stdout: "", log: "" });
+    const answer = await callPlugin({ path, env: {}, log: "pipe" }, {}, deadlineAfter(LONG_MS));
+    expect(answer).toEqual({ failure: `spawn ${path} ENOENT`, stdout: "", log: "" });
     expect(performance.now() - startMs).toBeLessThan(1_000);
   });
 

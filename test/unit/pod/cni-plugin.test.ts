@@ -19,7 +19,7 @@ beforeEach(() => {
   target = {
     containerId: "pod-web",
     netnsPath: "/proc/1/ns/net",
-    pluginPath: [join(directory, "no"), directory],
+    plugins: { path: [join(directory, "no"), directory], environment: { PATH: process.env.PATH } },
   };
 });
 afterEach(() => rmSync(directory, { recursive: true }));
@@ -56,6 +56,15 @@ describe("addToNetwork", () => {
     expect(readFileSync(join(directory, "told"), "utf8")).toBe(
       `${JSON.stringify(config("any"))} ADD pod-web /proc/1/ns/net eth0 ${directory}/no:${directory}`,
     );
+  });
+
+  it("gives the plugin the variables of this host, and none of them for one of the pod's", async () => {
+    makePlugin("any", `echo "{\\"said\\":\\"$CNI_COMMAND $CNI_ARGS $PATH\\"}"`);
+    const environment = { CNI_COMMAND: "DEL", CNI_ARGS: "IgnoreUnknown=1", PATH: "/bin:/absent" };
+    const plugins = { ...target.plugins, environment };
+    expect(await addToNetwork(config("any"), { ...target, plugins })).toEqual({
+      said: "ADD IgnoreUnknown=1 /bin:/absent",
+    });
   });
 
   it.each([

@@ -4,7 +4,7 @@ import { salvagePodRecord } from "../../../src/pod/pod-record.ts";
 import { commandInPod, planDetach } from "../../../src/pod/pods.ts";
 
 const BRIDGE = { cniVersion: "1.0.0", name: "pods", type: "bridge" };
-const PATHS = { pluginPath: ["/opt/cni/bin"] };
+const THIS_HOST = { plugins: { path: ["/opt/cni/bin"], environment: {} } };
 
 describe("commandInPod", () => {
   it("enters the namespace of the pod", () => {
@@ -25,23 +25,23 @@ describe("planDetach", () => {
   const other = { ...BRIDGE, name: "others" };
 
   it("detaches as the pod was attached", () => {
-    expect(planDetach(known, { cniConfig: null, ...PATHS })).toEqual({
+    expect(planDetach(known, { cniConfig: null, ...THIS_HOST })).toEqual({
       cniConfig: BRIDGE,
       isGuess: false,
-      ...PATHS,
+      ...THIS_HOST,
     });
   });
 
   it("takes what the user says instead", () => {
     for (const pod of [known, unknown])
-      expect(planDetach(pod, { cniConfig: other, ...PATHS })).toMatchObject({
+      expect(planDetach(pod, { cniConfig: other, ...THIS_HOST })).toMatchObject({
         cniConfig: other,
         isGuess: false,
       });
   });
 
   it("guesses that it was attached as pods are by default, and says that it is a guess", () => {
-    expect(planDetach(unknown, { cniConfig: null, ...PATHS })).toMatchObject({
+    expect(planDetach(unknown, { cniConfig: null, ...THIS_HOST })).toMatchObject({
       cniConfig: ownCniConfig("/run/flannel/subnet.env"),
       isGuess: true,
     });

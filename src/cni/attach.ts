@@ -7,7 +7,8 @@ import { showUntrusted } from "../net/untrusted-text.ts";
 import { noteAttached, noteBegin, readState, removeState, stateFiles } from "./attachment-state.ts";
 import type { StateFiles } from "./attachment-state.ts";
 import { CNI_CODE, CniError } from "./cni-error.ts";
-import { isInterfaceThere, namespaceAt } from "./container-namespace.ts";
+import { isInterfaceThere, isNamespaceThere, isOtherNamespace, namespaceAt } from "./container-namespace.ts";
+import type { ContainerNamespace } from "./container-namespace.ts";
 import type { NetworkConfig } from "./network-config.ts";
 import { planDelegate, subnetOf, withGateways, withPrevResult } from "./plan-delegate.ts";
 import type { DelegateConfig } from "./plan-delegate.ts";
@@ -42,11 +43,14 @@ export async function attach(call: PluginCall): Promise<string> {
   return result;
 }
 
-/** DEL: detaches the container, as it was attached. Nothing attached is a success, the subnet file is not needed. */
+/**
+ * DEL: detaches the container, as it was attached. Nothing attached is a success, the subnet file is not needed. So is
+ * what is attached in another namespace: a runtime answers the refusal of an ADD by a DEL, which is not of that one.
+ */
 export async function detach(call: PluginCall): Promise<string> {
   const files = filesOf(call);
   await release(call, files.unfinished);
-  await release(call, files.attached);
+  if (!(await isAttachedElsewhere(call, files))) await release(call, files.attached);
   await removeState(temporaryPath(files.unfinished)); // where an ADD was killed while it wrote
   return "";
 }
@@ -103,13 +107,38 @@ async function clearAttached(call: PluginCall, { attached }: StateFiles): Promis
   await release({ ...call, env: { ...env, CNI_NETNS: "" } }, attached);
 }
 
+/**
+ * Whether the container is attached in another namespace than that of this DEL, and that one is still there, with or
+ * without the interface: it may have got another name. Logs that it is left alone.
+ */
+async function isAttachedElsewhere({ env, config, log }: PluginCall, files: StateFiles): Promise<boolean> {
+  const { containerId, interfaceName } = readAttachment(env);
+  const netns = env.CNI_NETNS ?? "";
+  const state = await readState(files.attached);
+  if (state === null || state === "damaged") return false;
+  if (!isOtherNamespace(netns, state.namespace) || !isNamespaceThere(state.namespace)) return false;
+  log(
+    `Left ${interfaceName} of ${containerId} attached to network ${config.name} in ${showUntrusted(state.namespace.path)}: this DEL is for another namespace, ${showUntrusted(netns)}`,
+  );
+  return true;
+}
+
 /** Has the delegate undo what the file tells of, then removes the file; it stays for the next DEL when that fails. */
 async function release({ env, config, log, signal }: PluginCall, path: string): Promise<void> {
   const state = await readState(path);
   if (state === null) return;
   if (state === "damaged") log(`Cannot detach what ${path} tells of: it is damaged; removing it`);
-  else await runDelegate("DEL", withPrevResult(state.delegate, config), env, signal);
+  else {
+    const variables = { ...env, CNI_NETNS: netnsToClear(env.CNI_NETNS ?? "", state.namespace) };
+    await runDelegate("DEL", withPrevResult(state.delegate, config), variables, signal);
+  }
   await removeState(path);
+}
+
+/** In which namespace the delegate may remove the interface: never in another, where it is somebody else's. */
+function netnsToClear(asked: string, attached: ContainerNamespace): string {
+  if (!isOtherNamespace(asked, attached)) return asked;
+  return isNamespaceThere(attached) ? attached.path : ""; // none is what the specification has for one that is gone
 }
 
 /** Throws when this host leases another subnet by now, so that the container's address is somebody else's. */

@@ -1,6 +1,6 @@
 /** `twill-cni` killed amid an ADD: the runtime's DEL, or an ADD without one, finds nothing in its way. */
 import { execFileSync } from "node:child_process";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readProcessStat } from "../../src/files/process-identity.ts";
@@ -59,7 +59,8 @@ printf '%s' "$result"
   }
 
   /** Kills the plugin in an ADD with SIGKILL, and the delegate unless it goes on. */
-  async crash(container: Container, { heldAt, delegateGoesOn }: Crash): Promise<void> {
+  async crash(container: Container, { heldAt, delegateGoesOn }: Omit<Crash, "name">): Promise<void> {
+    await rm(join(this.plugins, "pid"), { force: true }); // of an earlier one
     await this.hold(heldAt);
     const plugin = this.start("ADD", container, CONFIG, this.path);
     const delegate = await eventually(
@@ -85,6 +86,27 @@ async function makeHost(lab: Lab): Promise<HeldHost> {
   await cni.install();
   return cni;
 }
+
+describe("twill-cni, killed in an ADD after the delegate had done everything", () => {
+  it("is undone where the ADD was for, and there alone, by a DEL or an ADD for another namespace", async () => {
+    await using lab = await createLab({ hosts: 1, pods: 0, agentFlags: ["--ip-masq"] });
+    await using cni = await makeHost(lab);
+    const [container, other] = [await cni.create(), await cni.create()];
+    await other.namespace.run("ip", ["link", "add", "eth0", "type", "bridge"]); // not of twill-cni
+    const elsewhere = { config: CONFIG, env: { ...cni.path, CNI_NETNS: other.namespace.path } };
+    for (const [command, end] of [
+      ["DEL", SUCCESS],
+      ["ADD", { code: 1 }], // eth0 is taken
+    ] as const) {
+      await cni.crash(container, { heldAt: "after", delegateGoesOn: false });
+      expect(await container.namespace.run("ip", ["-o", "link"])).toContain("eth0");
+      expect(await cni.call(command, container, elsewhere)).toMatchObject(end);
+      expect(await container.namespace.run("ip", ["-o", "link"])).not.toContain("eth0");
+      expect(await other.namespace.run("ip", ["-o", "link"])).toContain("eth0");
+      expect(await cni.portsOf("cni0")).toEqual([]);
+    }
+  });
+});
 
 describe.each(CRASHES)("twill-cni, killed in an ADD $name", (crash) => {
   it("leaves nothing after the DEL, and nothing that the next ADD meets", async () => {

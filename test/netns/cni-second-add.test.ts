@@ -2,8 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { runChecked } from "../../src/lab/machine/run-command.ts";
 import { CniHost, addressOf } from "../support/cni-host.ts";
-import type { AddResult, Container } from "../support/cni-host.ts";
+import type { Container } from "../support/cni-host.ts";
 import { eventually } from "../support/eventually.ts";
+import { expectNothingLeft, expectUntouched } from "../support/expect-cni-host.ts";
 import { createLab } from "../support/lab.ts";
 import type { Lab } from "../support/lab.ts";
 
@@ -13,19 +14,6 @@ const SUCCESS = { code: 0, stdout: "" };
 function refusal(container: Container): unknown {
   const why = `eth0 of ${container.id} is attached to network net already, in "${container.namespace.path}"; detach it first (DEL)`;
   return { code: 1, stdout: { cniVersion: "1.0.0", code: 101, msg: `Cannot attach the container: ${why}` } };
-}
-
-/** Everything about a container is as its ADD left it, and nothing else is there. */
-async function expectUntouched(cni: CniHost, container: Container, added: AddResult): Promise<void> {
-  const address = addressOf(added);
-  expect(await cni.call("CHECK", container, { config: { prevResult: added } })).toEqual(SUCCESS);
-  expect(await cni.host.ping(address)).toMatchObject({ lost: 0 });
-  expect(await cni.remembered()).toEqual([address, `net:${container.id}:eth0`]);
-  expect(await cni.portsOf("cni0")).toHaveLength(1);
-}
-
-async function expectNothingLeft(cni: CniHost): Promise<void> {
-  expect([await cni.remembered(), await cni.portsOf("cni0")]).toEqual([[], []]);
 }
 
 async function oneHost(): Promise<Lab> {

@@ -119,11 +119,21 @@ export class CniHost implements AsyncDisposable {
 
   /** Calls the plugin and waits for its end. */
   async call(command: string, container: Container, options: CallOptions = {}): Promise<PluginAnswer> {
-    const { code, stdout } = await this.host.exec([options.program ?? TWILL_CNI], {
+    const { code, stdout } = await this.callLogged(command, container, options);
+    return { code, stdout };
+  }
+
+  /** The same, with what it wrote to its standard error. */
+  async callLogged(
+    command: string,
+    container: Container,
+    options: CallOptions = {},
+  ): Promise<PluginAnswer & { readonly log: string }> {
+    const { code, stdout, stderr } = await this.host.exec([options.program ?? TWILL_CNI], {
       env: this.env(command, container, options.env),
       stdin: JSON.stringify(this.config(options.config)),
     });
-    return { code, stdout: stdout === "" ? "" : (JSON.parse(stdout) as unknown) };
+    return { code, stdout: stdout === "" ? "" : (JSON.parse(stdout) as unknown), log: stderr };
   }
 
   /** Starts the plugin without waiting for it, as in a file: its pid is the plugin's. */

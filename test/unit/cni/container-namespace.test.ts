@@ -1,6 +1,12 @@
 import { spawn } from "node:child_process";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { isInterfaceThere, namespaceAt, parseInterfaceNames } from "../../../src/cni/container-namespace.ts";
+import {
+  isInterfaceThere,
+  isNamespaceThere,
+  isOtherNamespace,
+  namespaceAt,
+  parseInterfaceNames,
+} from "../../../src/cni/container-namespace.ts";
 import { endOf } from "../../support/child-output.ts";
 
 /** The kernel has it from the start, and this process is in there. */
@@ -14,9 +20,30 @@ describe("namespaceAt", () => {
     expect(namespaceAt("/proc/self/ns/mnt").id).not.toBe(id);
   });
 
-  it.each(["/proc/0/ns/net", "", "/dev/null/net"])("takes %j for a path that leads nowhere", (path) =>
+  it.each(["/proc/0/ns/net", "", "/dev/null/net", "/dev/null"])("finds no namespace at %j", (path) =>
     expect(namespaceAt(path)).toEqual({ path, id: null }),
   );
+});
+
+describe("isNamespaceThere", () => {
+  it("is about the namespace that was there, not about the path", () => {
+    const { path, id } = namespaceAt(OWN);
+    const other = namespaceAt("/proc/self/ns/mnt");
+    expect(isNamespaceThere({ path, id })).toBe(true);
+    expect(isNamespaceThere({ path: other.path, id })).toBe(false);
+    expect(isNamespaceThere({ path: "/proc/0/ns/net", id })).toBe(false);
+    expect(isNamespaceThere({ path: "/proc/0/ns/net", id: null })).toBe(false);
+  });
+});
+
+describe("isOtherNamespace", () => {
+  it("is sure of it: both are known, and differ", () => {
+    const own = namespaceAt(OWN);
+    expect(isOtherNamespace("/proc/self/ns/mnt", own)).toBe(true);
+    expect(isOtherNamespace(`/proc/${process.pid}/ns/net`, own)).toBe(false);
+    for (const path of ["", "/proc/0/ns/net", "/dev/null"]) expect(isOtherNamespace(path, own)).toBe(false);
+    expect(isOtherNamespace(OWN, { path: "", id: null })).toBe(false);
+  });
 });
 
 describe("isInterfaceThere", () => {

@@ -15,11 +15,13 @@ import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CNI_CODE } from "../../../src/cni/cni-error.ts";
-import { NEWEST_VERSION } from "../../../src/cni/spec-version.ts";
+import { NEWEST_VERSION, SUPPORTED_VERSIONS } from "../../../src/cni/spec-version.ts";
 import { endOf } from "../../support/child-output.ts";
 import { readImports } from "../../support/module-imports.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
+/** Debian's /bin/sh, Red Hat's, and that of small systems. */
+const SHELLS = ["/bin/dash", "/bin/bash", "/bin/busybox"];
 const MORE_THAN_A_SOCKET_HOLDS = 4 * 1024 * 1024; // bytes; net.core.wmem_default is 208 KiB
 
 let plugins: string;
@@ -103,7 +105,28 @@ describe("twill-cni", () => {
   });
 });
 
-describe("twill-cni that cannot start", () => {
+/** Files that the kernel does not run as a program. */
+interface Damage {
+  readonly name: string;
+  readonly bytes: Buffer | string;
+  /** Shells that run it before we can say anything. */
+  readonly runsAsScript?: readonly string[];
+}
+
+const ELF_OF_NO_MACHINE = Buffer.concat([
+  readFileSync(process.execPath).subarray(0, 18),
+  Buffer.alloc(1_000, 0xff),
+]);
+
+const DAMAGES: readonly Damage[] = [
+  { name: "no interpreter", bytes: "#!/no/such/interpreter\n" },
+  { name: "an empty file", bytes: "" },
+  { name: "zeros", bytes: Buffer.alloc(100_000) },
+  { name: "a page of text", bytes: "exit 0\n", runsAsScript: ["/bin/dash"] },
+  { name: "for another machine", bytes: ELF_OF_NO_MACHINE, runsAsScript: ["/bin/busybox"] },
+];
+
+describe("twill-cni, as it starts,", () => {
   const FIRST_FILES = ["bin/twill-cni", "scripts/node-path.sh", "src/cli/cni-main.mjs"];
   const TOOLS = ["dirname", "readlink", "uname"];
 
@@ -154,19 +177,45 @@ describe("twill-cni that cannot start", () => {
     );
   });
 
-  it.each(["/bin/sh", "/bin/bash"])(
-    "tells the runtime that Node.js does not start, where sh is %s",
-    (shell) => {
+  describe.each(SHELLS)("where sh is %s", (shell) => {
+    /** As /bin/sh, which makes bash keep to POSIX and tells busybox what it is to be. */
+    function sh(): string {
+      symlinkSync(shell, join(plugins, "sh"));
+      return join(plugins, "sh");
+    }
+
+    /** A checkout whose Node.js is this file. */
+    function checkoutWithNode(node: Buffer | string): string {
       const root = checkout(...FIRST_FILES);
       const toolchain = join(root, `toolchain/node_modules/node-linux-${process.arch}/bin`);
       mkdirSync(toolchain, { recursive: true });
-      writeFileSync(join(toolchain, "node"), "#!/no/such/interpreter\n");
-      chmodSync(join(toolchain, "node"), 0o755);
-      expect(start(root, binaries(null), shell)).toMatchObject(
+      writeFileSync(join(toolchain, "node"), node, { mode: 0o755 });
+      return root;
+    }
+
+    const damages = DAMAGES.filter(({ runsAsScript }) => !runsAsScript?.includes(shell));
+    it.each(damages)("tells the runtime that Node.js does not start: $name", ({ bytes }) => {
+      expect(start(checkoutWithNode(bytes), binaries(null), sh())).toMatchObject(
         failure(expect.stringContaining("its Node.js does not start")),
       );
-    },
-  );
+    });
+
+    it("starts Node.js", () => {
+      const { error: answer, ...end } = start(ROOT, binaries(process.execPath), sh());
+      expect(answer).toMatchObject({ cniVersion: NEWEST_VERSION, supportedVersions: SUPPORTED_VERSIONS });
+      expect(end).toEqual({ status: 0, stderr: "" });
+    });
+
+    it("becomes Node.js, which may be a script, and leaves it all of standard input", () => {
+      const root = checkoutWithNode('#!/bin/sh\nread -r a; read -r b; echo "$$ $a $b"\n');
+      const { pid, stdout, stderr } = spawnSync(sh(), [join(root, "bin/twill-cni")], {
+        env: { PATH: binaries(null) },
+        encoding: "utf8",
+        input: "first\nsecond\n",
+      });
+      expect([stdout, stderr]).toEqual([`${pid} first second\n`, ""]);
+    });
+  });
 
   it.each([1, 2])("tells the runtime that its directory is not whole, with %i file", (count) => {
     expect(start(checkout(...FIRST_FILES.slice(0, count)), binaries(process.execPath))).toMatchObject(

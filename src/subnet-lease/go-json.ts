@@ -2,6 +2,12 @@
 import type { JsonValue } from "./lease.ts";
 
 /**
+ * Deepest nesting that we read, the outer object included; what flannel's operators and backends write has three. What
+ * walks a value, as `JSON.stringify` does, runs out of stack on one of many thousands.
+ */
+export const MAX_JSON_DEPTH = 16;
+
+/**
  * The members of an object by folded name: lower case, the last of several matches wins. Null when `json` is
  * not an object. A Map, so that `__proto__` is a name like any other.
  */
@@ -13,6 +19,16 @@ export function foldMembers(json: JsonValue): Map<string, JsonValue> | null {
 /** True for `{...}`, which `typeof` does not tell from null and arrays. */
 export function isJsonObject(json: JsonValue): json is Readonly<Record<string, JsonValue>> {
   return typeof json === "object" && json !== null && !Array.isArray(json);
+}
+
+/** True for a value that is nested deeper than {@link MAX_JSON_DEPTH}. */
+export function isTooDeep(json: JsonValue): boolean {
+  return isDeeperThan(json, MAX_JSON_DEPTH);
+}
+
+function isDeeperThan(json: JsonValue, levels: number): boolean {
+  if (typeof json !== "object" || json === null) return false;
+  return levels === 0 || Object.values(json).some((member: JsonValue) => isDeeperThan(member, levels - 1));
 }
 
 /** Unicode's simple case folding as far as it reaches ASCII: besides A-Z, the Kelvin sign and the long s. */

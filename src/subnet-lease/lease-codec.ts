@@ -12,13 +12,11 @@ import { posix } from "node:path";
 import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import { Ipv6Address, Ipv6Prefix } from "../net/ipv6.ts";
 import { showUntrustedJson } from "../net/untrusted-text.ts";
-import { foldMembers } from "./go-json.ts";
+import { foldMembers, isTooDeep, MAX_JSON_DEPTH } from "./go-json.ts";
 import type { JsonValue, LeaseAttributes } from "./lease.ts";
 
 /** Largest value we read: flannel's longest, dual-stack wireguard, has about 400 bytes. */
 export const MAX_LEASE_VALUE_BYTES = 4096;
-/** Deepest nesting of a value we read, the outer object included: `BackendData` of every backend is flat. */
-const MAX_VALUE_DEPTH = 16;
 const MAX_BACKEND_TYPE_LENGTH = 64;
 const MAX_NODE_ID_LENGTH = 128; // a UUID has 36, a machine id 32
 const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
@@ -129,17 +127,11 @@ function parseJson(
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(value);
     const parsed = JSON.parse(text) as JsonValue;
-    if (isDeeperThan(parsed, MAX_VALUE_DEPTH))
-      return refuse(`it is nested deeper than ${MAX_VALUE_DEPTH} levels`);
+    if (isTooDeep(parsed)) return refuse(`it is nested deeper than ${MAX_JSON_DEPTH} levels`);
     return { ok: true, value: parsed };
   } catch {
     return refuse("it is not JSON in UTF-8"); // the engine's message would repeat the untrusted text
   }
-}
-
-function isDeeperThan(value: JsonValue, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((member: JsonValue) => isDeeperThan(member, levels - 1));
 }
 
 function readAttributes(members: ReadonlyMap<string, JsonValue>): LeaseValueResult {

@@ -6,7 +6,7 @@ import type { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import type { Ipv6Address, Ipv6Prefix } from "../net/ipv6.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { showUntrusted, showUntrustedJson } from "../net/untrusted-text.ts";
-import { foldMembers, isJsonObject } from "./go-json.ts";
+import { foldMembers, isJsonObject, isTooDeep, MAX_JSON_DEPTH } from "./go-json.ts";
 import type { JsonValue } from "./lease.ts";
 import { completeRange, configError, IPV4_FAMILY, IPV6_FAMILY, readGivenRange } from "./subnet-range.ts";
 import type { SubnetRange } from "./subnet-range.ts";
@@ -76,6 +76,12 @@ function readMembers(text: string): Map<string, JsonValue> {
   } catch (err) {
     const reason = showUntrusted(err instanceof Error ? err.message : "");
     throw new OverlayError("ERR_CONFIG_INVALID", `Cannot use the network config: it is not JSON, ${reason}`);
+  }
+  if (isTooDeep(json)) {
+    throw new OverlayError(
+      "ERR_CONFIG_INVALID",
+      `Cannot use the network config: it is nested deeper than ${MAX_JSON_DEPTH} levels`,
+    );
   }
   const members = foldMembers(json);
   if (members === null) {

@@ -199,6 +199,13 @@ describe("parseNetworkConfig", () => {
     ],
   ])("refuses %s", (_, text, message) => expect(refusalOf(() => parseNetworkConfig(text))).toMatch(message));
 
+  it.each(["SubnetLen", "Backend", "Other"])("refuses %s that is nested thousands deep", (member) => {
+    const text = `{"Network":"10.3.0.0/16","${member}":${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
+    expect(refusalOf(() => parseNetworkConfig(text))).toBe(
+      "Cannot use the network config: it is nested deeper than 16 levels",
+    );
+  });
+
   it("names the member in the fields of the error", () => {
     expect(() => parseNetworkConfig(`{"Network":"10.3.0.0/16","SubnetLen":31}`)).toThrow(
       expect.objectContaining({ code: "ERR_CONFIG_INVALID", fields: { member: "SubnetLen" } }),

@@ -24,7 +24,7 @@ const FIRST_ETCD_LEASE_ID = 0x6000_0000_0000_0001n;
 const FIRST_CLUSTER_ID = 0xcdf8_18f7_0000_0001n;
 
 interface Watch {
-  readonly prefix: string;
+  readonly isWatched: (key: string) => boolean;
   readonly fromRevision: bigint;
   readonly queue: WatchQueue;
 }
@@ -65,13 +65,25 @@ export class MemoryRegistry implements Registry {
     return { entries: entries.sort((a, b) => compareBytes(a.key, b.key)), header: this.#header() };
   }
 
-  async *watch(prefix: string, fromRevision: bigint, signal: AbortSignal): AsyncGenerator<WatchBatch> {
+  watch(prefix: string, fromRevision: bigint, signal: AbortSignal): AsyncGenerator<WatchBatch> {
+    return this.#watch((key) => key.startsWith(prefix), fromRevision, signal);
+  }
+
+  watchKey(key: string, fromRevision: bigint, signal: AbortSignal): AsyncGenerator<WatchBatch> {
+    return this.#watch((written) => written === key, fromRevision, signal);
+  }
+
+  async *#watch(
+    isWatched: Watch["isWatched"],
+    fromRevision: bigint,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchBatch> {
     if (fromRevision <= 0n)
       throw new RangeError(`Cannot watch from revision ${fromRevision.toString()}: need 1 or more`);
     if (signal.aborted) return;
     await this.#enter("watch keys", signal);
     if (fromRevision < this.#compacted) throw compactedError(this.#compacted);
-    const watch: Watch = { prefix, fromRevision, queue: new WatchQueue(signal) };
+    const watch: Watch = { isWatched, fromRevision, queue: new WatchQueue(signal) };
     this.#watches.add(watch);
     try {
       watch.queue.push({ events: [], header: this.#header() });
@@ -194,10 +206,10 @@ export class MemoryRegistry implements Registry {
     this.#areWatchesMute = areWatchesMute;
   }
 
-  /** Gives these events to every watch on their prefix, whatever is stored: late, twice, out of order. */
+  /** Gives these events to every watch on their keys, whatever is stored: late, twice, out of order. */
   injectEvents(events: readonly RegistryEvent[]): void {
     for (const watch of this.#watches) {
-      const seen = events.filter((event) => keyOf(event).startsWith(watch.prefix));
+      const seen = events.filter((event) => watch.isWatched(keyOf(event)));
       if (seen.length > 0) watch.queue.push({ events: seen, header: this.#header() });
     }
   }
@@ -251,7 +263,7 @@ export class MemoryRegistry implements Registry {
 
   #deliver(watch: Watch, events: readonly RegistryEvent[]): void {
     const wanted = events.filter(
-      (event) => keyOf(event).startsWith(watch.prefix) && modRevisionOf(event) >= watch.fromRevision,
+      (event) => watch.isWatched(keyOf(event)) && modRevisionOf(event) >= watch.fromRevision,
     );
     if (wanted.length > 0) watch.queue.push({ events: wanted, header: this.#header() });
   }

@@ -57,6 +57,8 @@ export interface Registry {
    * the history before is gone. The first item has no events and says that the watch stands.
    */
   watch(prefix: string, fromRevision: bigint, signal: AbortSignal): AsyncIterable<WatchBatch>;
+  /** {@link watch} for one key: who may read that key may watch it, which need not hold for a prefix. */
+  watchKey(key: string, fromRevision: bigint, signal: AbortSignal): AsyncIterable<WatchBatch>;
   /**
    * Writes `key` if its last write is still `expectedModRevision` (0: if it does not exist), in one
    * transaction. There is no other way to write.

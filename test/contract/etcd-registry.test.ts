@@ -257,11 +257,15 @@ describe("authentication", () => {
   it("that allows some keys only denies the others and keeps the connection", async () => {
     await server.etcdctl("role", "add", "agent");
     await server.etcdctl("role", "grant-permission", "agent", "--prefix=true", "readwrite", "/allowed/");
+    await server.etcdctl("role", "grant-permission", "agent", "read", "/config");
     await server.etcdctl("user", "add", `agent:${PASSWORD}`);
     await server.etcdctl("user", "grant-role", "agent", "agent");
     const registry = open({ endpoints: [server.url], login: { username: "agent", password: PASSWORD } });
     expect((await registry.list("/allowed/", never)).entries).toEqual([]);
     expect((await failureOf(registry.read("/other", never))).code).toBe("ERR_REGISTRY_DENIED");
+    const oneKey = registry.watchKey("/config", 1n, never)[Symbol.asyncIterator]();
+    expect(await oneKey.next()).toMatchObject({ done: false });
+    await oneKey.return?.();
     const watch = registry.watch("/other", 1n, never)[Symbol.asyncIterator]();
     expect((await failureOf(watch.next())).code).toBe("ERR_REGISTRY_DENIED");
     expect((await registry.list("/allowed/", never)).entries).toEqual([]);

@@ -133,4 +133,35 @@ describe.each(REGISTRY_SUBJECTS)("$name", ({ start }) => {
       expect(await codeOf(watching)).toBe("ERR_REGISTRY_UNAVAILABLE");
     });
   });
+
+  describe("watchKey", () => {
+    it("gives every event of the key, past and future, and none of a longer one", async () => {
+      const from = await bench.write("config", "1");
+      await bench.write("config/more", "1");
+      const seen: RegistryEvent[] = [];
+      for await (const { events } of bench.registry.watchKey(`${bench.prefix}config`, from, never)) {
+        seen.push(...events);
+        if (seen.length === 0) {
+          await bench.write("config2", "1");
+          await bench.remove("config", await bench.write("config", "2", from));
+        }
+        if (seen.length >= 3) break;
+      }
+      expect(seen.map(showEvent)).toEqual([
+        `put ${bench.prefix}config 1`,
+        `put ${bench.prefix}config 2`,
+        `delete ${bench.prefix}config`,
+      ]);
+    });
+
+    it("fails with ERR_REGISTRY_COMPACTED when the history from there is gone", async () => {
+      const first = await bench.write("config", "1");
+      await bench.subject.compact(await bench.write("config", "2", first));
+      const watching = (async () => {
+        for await (const { events } of bench.registry.watchKey(`${bench.prefix}config`, first, never))
+          expect(events).toEqual([]);
+      })();
+      expect(await codeOf(watching)).toBe("ERR_REGISTRY_COMPACTED");
+    });
+  });
 });

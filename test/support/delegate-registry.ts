@@ -6,6 +6,7 @@ export function delegateTo(registry: Registry, own: Partial<Registry>): Registry
     read: (...args) => registry.read(...args),
     list: (...args) => registry.list(...args),
     watch: (...args) => registry.watch(...args),
+    watchKey: (...args) => registry.watchKey(...args),
     commit: (...args) => registry.commit(...args),
     grant: (...args) => registry.grant(...args),
     keepAlive: (...args) => registry.keepAlive(...args),

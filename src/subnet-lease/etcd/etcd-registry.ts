@@ -4,7 +4,7 @@ import { keepAliveOnce } from "./etcd-keep-alive.ts";
 import type { EtcdOptions } from "./etcd-options.ts";
 import { EtcdSession } from "./etcd-session.ts";
 import type { EtcdDeps } from "./etcd-session.ts";
-import { prefixRange, readEntry, readFirstEntry, readHeader } from "./etcd-values.ts";
+import { keyRange, prefixRange, readEntry, readFirstEntry, readHeader } from "./etcd-values.ts";
 import { watchEtcd } from "./etcd-watch.ts";
 import type {
   CommitResult,
@@ -45,7 +45,11 @@ class EtcdRegistry implements Registry {
   }
 
   watch(prefix: string, fromRevision: bigint, signal: AbortSignal): AsyncIterable<WatchBatch> {
-    return watchEtcd(this.#session, prefix, fromRevision, signal);
+    return watchEtcd(this.#session, prefixRange(prefix), fromRevision, signal);
+  }
+
+  watchKey(key: string, fromRevision: bigint, signal: AbortSignal): AsyncIterable<WatchBatch> {
+    return watchEtcd(this.#session, keyRange(key), fromRevision, signal);
   }
 
   commit(

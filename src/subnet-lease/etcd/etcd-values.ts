@@ -46,8 +46,19 @@ function readKey(key: Buffer): string {
   return isUtf8(key) ? key.toString() : `${key.toString("latin1")}\udcff`;
 }
 
+/** Which keys a request is about: one alone, or all of a half-open range. */
+export interface KeyRange {
+  readonly key: Buffer;
+  readonly range_end?: Buffer;
+}
+
+/** One key alone. */
+export function keyRange(key: string): KeyRange {
+  return { key: Buffer.from(key) };
+}
+
 /** The half-open range of all keys that start with `prefix`, which is not empty and does not end in byte 0xff. */
-export function prefixRange(prefix: string): { readonly key: Buffer; readonly range_end: Buffer } {
+export function prefixRange(prefix: string): Required<KeyRange> {
   const key = Buffer.from(prefix);
   const end = Buffer.from(key);
   end.writeUInt8(end.readUInt8(end.length - 1) + 1, end.length - 1);

@@ -7,16 +7,17 @@ import type { IWatchResponse } from "etcd3";
 import type { EtcdConnection } from "./etcd-connection.ts";
 import { compactedError, noAnswerError, registryError } from "./etcd-errors.ts";
 import type { EtcdSession } from "./etcd-session.ts";
-import { prefixRange, readEvents, readHeader } from "./etcd-values.ts";
+import { readEvents, readHeader } from "./etcd-values.ts";
+import type { KeyRange } from "./etcd-values.ts";
 import type { WatchBatch } from "../registry.ts";
 import { WatchQueue } from "../watch-queue.ts";
 
 const ACTION = "watch keys";
 
-/** `Registry.watch` on the session's connection, which is given up when the watch fails. */
+/** `Registry.watch` and `watchKey` on the session's connection, which is given up when the watch fails. */
 export async function* watchEtcd(
   session: EtcdSession,
-  prefix: string,
+  range: KeyRange,
   fromRevision: bigint,
   signal: AbortSignal,
 ): AsyncGenerator<WatchBatch> {
@@ -35,7 +36,7 @@ export async function* watchEtcd(
     () => undefined,
   );
   slot.lost.signal.addEventListener("abort", () => fail(slot.lost.signal.reason), { signal: ended.signal });
-  const options = { prefix, fromRevision, signal: ended.signal, onCreated: () => created.abort() };
+  const options = { range, fromRevision, signal: ended.signal, onCreated: () => created.abort() };
   slot.opening
     .then((connection) => (ended.signal.aborted ? undefined : fillQueue(queue, connection, options)))
     .catch(fail);
@@ -51,7 +52,7 @@ export async function* watchEtcd(
 }
 
 interface StreamOptions {
-  readonly prefix: string;
+  readonly range: KeyRange;
   readonly fromRevision: bigint;
   /** Ends the stream. */
   readonly signal: AbortSignal;
@@ -65,7 +66,7 @@ async function fillQueue(
   options: StreamOptions,
 ): Promise<void> {
   const { address } = connection;
-  const { prefix, fromRevision, signal } = options;
+  const { range, fromRevision, signal } = options;
   const fail = (cause: unknown): void => queue.fail(registryError(ACTION, address, cause));
   const stream = await connection.etcd.watchClient.watch(connection.callOptions(signal, { leader: true }));
   stream.on("data", (response) => {
@@ -85,7 +86,7 @@ async function fillQueue(
     end();
     return;
   }
-  const request = { ...prefixRange(prefix), start_revision: fromRevision.toString(), progress_notify: true };
+  const request = { ...range, start_revision: fromRevision.toString(), progress_notify: true };
   stream.write({ create_request: request });
 }
 

@@ -27,7 +27,7 @@ export interface NetworkConfig extends SubnetRange<Ipv4Address, Ipv4Prefix> {
   readonly backendType: string;
   /** The `Backend` object as stored, without a prototype; empty when there is none. */
   readonly backendOptions: Readonly<Record<string, JsonValue>>;
-  /** What was read, for logs and for telling one config from the next. */
+  /** What was read; two configs with the same members may differ in it. */
   readonly text: string;
 }
 

@@ -4,6 +4,7 @@ import type { UnderlayView } from "../start/start-plan.ts";
 import type { CachedState } from "../../peers/cached-state.ts";
 import type { Ipv4Prefix } from "../../net/ipv4.ts";
 import type { LeaseView } from "../../subnet-lease/lease.ts";
+import { configDifferences, formatDifferences, isSameConfig } from "../../subnet-lease/config-differences.ts";
 import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
 import type { TaskGroup } from "../../process/task-group.ts";
 import { subnetOf } from "../../subnet-lease/lease-state.ts";
@@ -78,13 +79,15 @@ export class OverlaySeat {
     await this.#inTurn(async () => {
       this.#isLeaseKept = true;
       const overlay = this.#overlay;
-      if (overlay?.config.text === config.text) {
+      if (overlay !== null && isSameConfig(overlay.config, config)) {
         this.#keepLease(overlay);
         return;
       }
-      if (this.#inheritance?.config.text === config.text) return; // its next move takes it up, and keeps the lease
+      const next = this.#inheritance?.config;
+      if (next !== undefined && isSameConfig(next, config)) return; // its next move takes it up, and keeps the lease
       if (overlay !== null) {
-        this.#deps.log.warn("The network config has changed, starting anew");
+        const changes = formatDifferences(configDifferences(overlay.config, config));
+        this.#deps.log.warn({ changes }, "The network config has changed, starting anew");
         this.#formerNetwork = overlay.config.network;
         await overlay.close();
         this.#overlay = null;

@@ -4,6 +4,7 @@ import type { Backend } from "../../backends/backend.ts";
 import { createIpCommand } from "../../kernel/ip-command.ts";
 import type { Clock } from "../../net/clock.ts";
 import { openEtcdRegistry } from "../../subnet-lease/etcd/etcd-registry.ts";
+import { isSameConfig } from "../../subnet-lease/config-differences.ts";
 import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
 import { isInRange } from "../../subnet-lease/plan-acquisition.ts";
 import type { Registry } from "../../subnet-lease/registry.ts";
@@ -99,7 +100,7 @@ function describeWish({ previousSubnet, cache }: StartPlan, config: NetworkConfi
 function describeSavedState(start: StartDecision, config: NetworkConfig): string {
   if (start.kind === "cold") return "asks etcd first";
   const subnet = start.subnet.toString();
-  return start.config.text === config.text
+  return isSameConfig(start.config, config)
     ? `forwards for ${subnet} at once`
     : `forwards for ${subnet} until etcd answers, then starts anew: the network config has changed`;
 }

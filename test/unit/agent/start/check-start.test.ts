@@ -87,7 +87,11 @@ describe("checkStart", () => {
   it("forwards at once with a saved state, and says when the network config is another since", async () => {
     const cache = { state, problem: null };
     expect(await check("saved state", { cache })).toBe("forwards for 10.244.7.0/24 at once");
-    const old = { ...state, networkConfig: '{"Network":"10.244.0.0/16","SubnetLen":24}' };
+    const rewritten = { ...state, networkConfig: '{ "network": "10.244.0.0/16", "SubnetLen": 24 }' };
+    expect(await check("saved state", { cache: { state: rewritten, problem: null } })).toBe(
+      "forwards for 10.244.7.0/24 at once",
+    );
+    const old = { ...state, networkConfig: '{"Network":"10.244.0.0/16","SubnetLen":25}' };
     expect(await check("saved state", { cache: { state: old, problem: null } })).toBe(
       "forwards for 10.244.7.0/24 until etcd answers, then starts anew: the network config has changed",
     );

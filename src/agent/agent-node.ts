@@ -4,12 +4,14 @@ import type { IpCommand } from "../kernel/ip-command.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import type { ErrorCode } from "../net/overlay-error.ts";
 import { FailureLog } from "../subnet-lease/failure-log.ts";
+import { followNetworkConfig } from "../subnet-lease/follow-config.ts";
 import { LeaseFollower } from "../subnet-lease/follow-leases.ts";
 import type { NetworkConfig } from "../subnet-lease/network-config.ts";
 import { waitForNetworkConfig } from "../subnet-lease/wait-for-config.ts";
 import { SavedState } from "./files/saved-state.ts";
 import { SubnetFileKeeper } from "./files/subnet-file-keeper.ts";
 import { formatSubnetFile } from "../files/subnet-file.ts";
+import { ConfigReport } from "./health/config-report.ts";
 import { describeAgent } from "./health/agent-status.ts";
 import type { HealthSource } from "./health/health-responses.ts";
 import { NodeReadiness } from "./health/node-readiness.ts";
@@ -49,6 +51,8 @@ export class AgentNode implements HealthSource {
   readonly #olderClaims: OlderClaimReport;
   #seat: OverlaySeat | null = null;
   #follower: LeaseFollower | null = null;
+  /** Null until the network config is known. */
+  #configReport: ConfigReport | null = null;
   /** Null where the kernel's notifications cannot be had. */
   #kernelWatch: KernelWatch | null = null;
 
@@ -80,6 +84,7 @@ export class AgentNode implements HealthSource {
       underlay,
       overlay: this.#overlay,
       follower: this.#follower?.status ?? null,
+      configProblem: this.#configReport?.problem ?? null,
       nowMs: clock.nowMs(),
     });
   }
@@ -128,7 +133,7 @@ export class AgentNode implements HealthSource {
         : await this.#readConfig(group.signal);
     const { network, backendType } = config;
     log.info({ network, backend: backendType }, "Network config read");
-    this.#followLeases(seat, group);
+    this.#followRegistry(seat, config, group);
     await seat.startWith(config);
   }
 
@@ -202,11 +207,18 @@ export class AgentNode implements HealthSource {
     }
   }
 
-  #followLeases(seat: OverlaySeat, group: TaskGroup): void {
+  /** Follows the leases, and what becomes of `config`, which the agent works by from now on. */
+  #followRegistry(seat: OverlaySeat, config: NetworkConfig, group: TaskGroup): void {
     const { registry, plan, clock, random, log } = this.#deps;
+    const prefix = plan.options.etcdPrefix;
+    const report = new ConfigReport(config, {
+      clock,
+      log,
+      assertUsable: (stored) => seat.assertUsable(stored),
+    });
     const follower = new LeaseFollower({
       registry,
-      prefix: plan.options.etcdPrefix,
+      prefix,
       clock,
       random,
       log,
@@ -215,13 +227,17 @@ export class AgentNode implements HealthSource {
         seat.observe(view);
         this.#look();
       },
+      beside: (signal) =>
+        followNetworkConfig({ registry, prefix, onConfig: (stored) => report.observe(stored) }, signal),
     });
     this.#follower = follower;
+    this.#configReport = report;
     this.#readiness.onConfig();
     group.start(() => follower.run());
     group.start(async (signal) => {
       while (!signal.aborted) {
         this.#look();
+        await report.look();
         if (seat.overlay !== null) this.#saved.saveIfRenewed(seat.overlay.snapshot());
         await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined); // the loop looks at the signal
       }

@@ -9,6 +9,8 @@ export interface AgentStatus {
   readonly ready: boolean;
   /** One sentence when `ready` is false. */
   readonly notReadyReason: string | null;
+  /** How the network config in etcd differs from the one this agent works by, and what to do; null while it does not. */
+  readonly configProblem: string | null;
   readonly network: string | null;
   readonly subnet: string | null;
   readonly underlay: {

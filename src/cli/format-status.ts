@@ -15,6 +15,7 @@ function describe(status: AgentStatus): Record<string, string> {
     agent: `twill ${status.version}, pid ${status.pid}, node ${status.nodeId}`,
     ready: status.ready ? "yes" : `no: ${status.notReadyReason ?? "unknown"}`,
     network: status.network ?? "unknown yet",
+    ...(status.configProblem ? { config: status.configProblem } : {}), // an agent of an older version does not say
     subnet: status.subnet ?? "none",
     lease: describeLease(lease),
     underlay: underlay === null ? "unknown yet" : describeUnderlay(underlay),

@@ -33,6 +33,11 @@ export interface FollowLeasesOptions {
   readonly log: Logger;
   /** Called after every list, and after every batch of events that changed something. */
   onView(view: LeaseView): void;
+  /**
+   * Follows something else on the same connection: called whenever the watch stands, with a signal that is aborted when it
+   * breaks. A failure counts as one of the watch.
+   */
+  readonly beside?: (signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -155,6 +160,7 @@ export class LeaseFollower {
       relists: this.status.relists,
     });
     this.#audit(round.signal).catch((err: unknown) => round.fail(err));
+    this.#options.beside?.(round.signal).catch((err: unknown) => round.fail(err));
   }
 
   /** Lists now and then while the watch stands, and mends what events have not told. */

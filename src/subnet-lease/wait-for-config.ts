@@ -5,7 +5,7 @@ import { FailureLog } from "./failure-log.ts";
 import { configKey } from "./lease-codec.ts";
 import { parseNetworkConfig } from "./network-config.ts";
 import type { NetworkConfig } from "./network-config.ts";
-import type { Registry } from "./registry.ts";
+import type { Registry, RegistryEntry } from "./registry.ts";
 
 /** As flannel: an operator who writes the config while agents wait sees them start at once. */
 const RETRY_AFTER_MS = 1000;
@@ -58,8 +58,16 @@ export async function readNetworkConfig(
   prefix: string,
   signal: AbortSignal,
 ): Promise<NetworkConfig> {
+  const { entry } = await registry.read(configKey(prefix), signal);
+  return parseConfigEntry(prefix, entry);
+}
+
+/**
+ * The network config that its key holds; null: the key does not exist.
+ * @throws {OverlayError} `ERR_CONFIG_MISSING`, `ERR_CONFIG_INVALID`
+ */
+export function parseConfigEntry(prefix: string, entry: RegistryEntry | null): NetworkConfig {
   const key = configKey(prefix);
-  const { entry } = await registry.read(key, signal);
   if (entry === null) {
     throw new OverlayError(
       "ERR_CONFIG_MISSING",

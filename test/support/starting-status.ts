@@ -7,6 +7,7 @@ export const STARTING_STATUS: AgentStatus = {
   nodeId: "380309d1a541fe15fdc80ba402902250",
   ready: false,
   notReadyReason: "Waiting for the network config in etcd",
+  configProblem: null,
   network: null,
   subnet: null,
   underlay: null,

@@ -18,6 +18,7 @@ export interface StatusParts {
   readonly overlay: Overlay | null;
   /** Null until leases are followed. */
   readonly follower: FollowerStatus | null;
+  readonly configProblem: string | null;
   /** By `Clock.nowMs`. */
   readonly nowMs: number;
 }
@@ -34,6 +35,7 @@ export function describeAgent(parts: StatusParts): AgentStatus {
     nodeId: parts.nodeId,
     ready: notReadyReason === null,
     notReadyReason,
+    configProblem: parts.configProblem,
     network: overlay?.config.network.toString() ?? null,
     subnet: subnetOf(lease)?.toString() ?? null,
     underlay: {

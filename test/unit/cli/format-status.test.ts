@@ -9,6 +9,7 @@ const READY: AgentStatus = {
   nodeId: "380309d1a541fe15fdc80ba402902250",
   ready: true,
   notReadyReason: null,
+  configProblem: null,
   network: "10.244.0.0/16",
   subnet: "10.244.7.0/24",
   underlay: { interfaceName: "eth0", interfaceIp: "192.0.2.1", publicIp: "203.0.113.1" },
@@ -64,6 +65,14 @@ leases not used
 counters
   encapPackets  12345
 `);
+  });
+
+  it("says how the network config in etcd differs, and nothing of it when an older agent does not know", () => {
+    const configProblem = "changed in etcd, restart the agent to apply it: SubnetLen 24 -> 25";
+    const text = formatStatus({ ...READY, configProblem });
+    expect(text).toContain(`\nready     yes\nnetwork   10.244.0.0/16\nconfig    ${configProblem}\nsubnet `);
+    const { configProblem: _unknown, ...older } = READY;
+    expect(formatStatus(older as AgentStatus)).toBe(formatStatus(READY));
   });
 
   it("has no column for notes or refused datagrams when there are none", () => {

@@ -94,6 +94,7 @@ describe("describeAgent", () => {
       underlay: UNDERLAY,
       overlay: withOverlay,
       follower: null,
+      configProblem: null,
       nowMs: clock.nowMs(),
     });
   }

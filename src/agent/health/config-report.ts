@@ -1,0 +1,91 @@
+import type { Logger } from "pino";
+import type { Clock } from "../../net/clock.ts";
+import { reasonOf } from "../../net/reason-of.ts";
+import { configDifferences, formatDifferences } from "../../subnet-lease/config-differences.ts";
+import type { StoredConfig } from "../../subnet-lease/follow-config.ts";
+import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
+
+/** Whoever writes the key again and again gets a line for what stands there at the end of each such time. */
+const LINE_EVERY_MS = 5_000;
+
+/** What a config report needs. */
+export interface ConfigReportDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Rejects with the reason when a node like this one could not work by a config. */
+  assertUsable(config: NetworkConfig): Promise<void>;
+}
+
+/**
+ * Tells that etcd holds another network config than the one the agent works by: once in the log for each change, and as
+ * long as it lasts in the status. Nothing is done about it.
+ */
+export class ConfigReport {
+  readonly #deps: ConfigReportDeps;
+  readonly #running: NetworkConfig;
+  #unseen: StoredConfig | null = null;
+  #lastLineMs = -Infinity;
+  #problem: string | null = null;
+
+  /** @param running - what the agent works by until it ends */
+  constructor(running: NetworkConfig, deps: ConfigReportDeps) {
+    this.#running = running;
+    this.#deps = deps;
+  }
+
+  /** How what etcd holds differs, and what to do, for the status; null while it does not. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  /** Takes what etcd holds. */
+  observe(stored: StoredConfig): void {
+    this.#unseen = stored;
+  }
+
+  /** Tells what is new: to be called again and again. */
+  async look(): Promise<void> {
+    const stored = this.#unseen;
+    const nowMs = this.#deps.clock.nowMs();
+    if (stored === null || nowMs - this.#lastLineMs < LINE_EVERY_MS) return;
+    this.#unseen = null;
+    const { problem, write } = await this.#judge(stored);
+    if (problem === this.#problem) return;
+    this.#problem = problem;
+    this.#lastLineMs = nowMs;
+    write();
+  }
+
+  async #judge(stored: StoredConfig): Promise<{ problem: string | null; write: () => void }> {
+    const { log } = this.#deps;
+    if (!stored.ok) return this.#unusable(stored.problem);
+    const changes = formatDifferences(configDifferences(this.#running, stored.config));
+    if (changes.length === 0) {
+      const write = (): void =>
+        log.info("The network config in etcd is again the one that this agent works by");
+      return { problem: null, write };
+    }
+    try {
+      await this.#deps.assertUsable(stored.config);
+    } catch (err) {
+      return this.#unusable(err);
+    }
+    return {
+      problem: `changed in etcd, restart the agent to apply it: ${changes.join(", ")}`,
+      write: () => log.warn({ changes, remedy: "systemctl restart twill" }, CHANGED),
+    };
+  }
+
+  #unusable(err: unknown): { problem: string; write: () => void } {
+    const reason = reasonOf(err);
+    return {
+      problem: `not usable in etcd, mend it before an agent is restarted: ${reason}`,
+      write: () => this.#deps.log.warn({ reason }, UNUSABLE),
+    };
+  }
+}
+
+const CHANGED =
+  "The network config in etcd has changed, forwarding as before; restart the agent to apply the change";
+const UNUSABLE =
+  "The network config in etcd is not usable now, forwarding as before; mend it before an agent is restarted";

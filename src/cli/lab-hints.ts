@@ -1,6 +1,7 @@
 /** What `twill lab up` says at its end: commands to type or paste, as they work in this shell. */
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { shellWord } from "../net/shell-word.ts";
 
 /** Names of a lab that was just made. */
 export interface HintedLab {
@@ -15,19 +16,12 @@ export interface HintedLab {
 }
 
 const PROGRAM = fileURLToPath(new URL("../../bin/twill", import.meta.url));
-/** What a shell takes as it is. */
-const PLAIN_WORD = /^[A-Za-z0-9_./@%+=:,-]+$/;
 
 /** How bin/twill of this checkout is called from directory `cwd`: nothing puts `twill` into PATH. */
 export function programName(cwd: string): string {
   const near = relative(cwd, PROGRAM);
   // A word without a slash would be looked up in PATH.
   return shellWord(near.startsWith("..") || !near.includes("/") ? PROGRAM : near);
-}
-
-/** The text as one word of a shell. */
-export function shellWord(text: string): string {
-  return PLAIN_WORD.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The lines to try. */

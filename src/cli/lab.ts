@@ -12,11 +12,12 @@ import { pictureOf } from "../lab/show/picture-of.ts";
 import { describeLab, formatHosts, isHealthy, reportHosts } from "../lab/show/lab-report.ts";
 import { removeLogs } from "../lab/show/save-logs.ts";
 import { OverlayError } from "../net/overlay-error.ts";
+import { shellWord } from "../net/shell-word.ts";
 import { commandAfterDashes } from "./command-after-dashes.ts";
 import { interruptible } from "./interruptible.ts";
 import { checkNetworkHolds } from "./lab-check.ts";
 import { execIn } from "./lab-exec.ts";
-import { howToTry, programName, shellWord } from "./lab-hints.ts";
+import { howToTry, programName } from "./lab-hints.ts";
 import {
   LAB_BACKENDS,
   LAB_DATAPATHS,

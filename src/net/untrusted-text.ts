@@ -23,6 +23,11 @@ export function showUntrustedJson(value: unknown): string {
   return typeof value === "number" ? String(value) : escapeUntrusted(JSON.stringify(value));
 }
 
+/** The text, uncut, with an escape for anything but printable ASCII and the letters and digits of any script. */
+export function escapeUnprintable(text: string): string {
+  return text.replace(/[^\x20-\x7e\p{L}\p{N}]/gu, escapeUnit);
+}
+
 function escapeUnit(unit: string): string {
   if (unit === '"' || unit === "\\") return `\\${unit}`;
   return Array.from(

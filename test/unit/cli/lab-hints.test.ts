@@ -1,7 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { howToTry, programName, shellWord } from "../../../src/cli/lab-hints.ts";
+import { howToTry, programName } from "../../../src/cli/lab-hints.ts";
 
 const CHECKOUT = resolve(import.meta.dirname, "../../..");
 
@@ -49,12 +49,5 @@ Logs and files: /run/twill-lab/x
 
   it("pings nobody when there are no two pods", () => {
     expect(howToTry({ ...lab, pods: [] })).not.toContain("ping");
-  });
-});
-
-describe("shellWord", () => {
-  it("quotes what a shell would read otherwise", () => {
-    expect(shellWord("/srv/labs")).toBe("/srv/labs");
-    expect(shellWord("/srv/my lab's")).toBe(`'/srv/my lab'\\''s'`);
   });
 });

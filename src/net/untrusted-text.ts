@@ -20,12 +20,22 @@ export function showUntrustedJson(value: unknown): string {
   if (value === undefined) return "(absent)";
   if (typeof value === "string") return showUntrusted(value);
   // JSON has no word for Infinity, which is what 1e999 reads as.
-  return typeof value === "number" ? String(value) : escapeUntrusted(JSON.stringify(value));
+  return typeof value === "number" ? String(value) : escapeUntrusted(stringify(value));
 }
 
 /** The text, uncut, with an escape for anything but printable ASCII and the letters and digits of any script. */
 export function escapeUnprintable(text: string): string {
   return text.replace(/[^\x20-\x7e\p{L}\p{N}]/gu, escapeUnit);
+}
+
+/** JSON.parse reads what is nested deeper than JSON.stringify can write. */
+function stringify(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (err) {
+    if (err instanceof RangeError) return "(nested too deeply to show)";
+    throw err;
+  }
 }
 
 function escapeUnit(unit: string): string {

@@ -60,4 +60,9 @@ describe("showUntrustedJson", () => {
     [[1], "[1]"],
     [undefined, "(absent)"],
   ])("shows %j as %s: only text has quotes", (value, shown) => expect(showUntrustedJson(value)).toBe(shown));
+
+  it("shows what is nested too deeply for JSON.stringify as just that", () => {
+    const value: unknown = JSON.parse("[".repeat(50_000) + "]".repeat(50_000));
+    expect(showUntrustedJson(value)).toBe("(nested too deeply to show)");
+  });
 });

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeCa, makeCertificate } from "../support/certificates.ts";
 import type { KeyPair } from "../support/certificates.ts";
 import { failureOf, NO_TLS, useEtcdClients } from "../support/etcd-clients.ts";
-import { EtcdServer, freePort } from "../support/etcd-server.ts";
+import { EtcdServer } from "../support/etcd-server.ts";
+import { freePort } from "../support/free-port.ts";
 
 const never = new AbortController().signal;
 const open = useEtcdClients();

@@ -6,12 +6,11 @@ import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { eventually } from "./eventually.ts";
+import { freePort } from "./free-port.ts";
 
 const runProgram = promisify(execFile);
 const START_TIMEOUT_MS = 15_000; // about 0.4 s alone; fsync on a busy machine takes the rest
@@ -177,15 +176,4 @@ function tlsArguments(tls: EtcdTls | undefined): string[] {
   if (tls === undefined) return [];
   const own = [`--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`];
   return tls.mustHaveCertificate ? [...own, `--trusted-ca-file=${tls.caFile}`, "--client-cert-auth"] : own;
-}
-
-/** A port that nobody listened on a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

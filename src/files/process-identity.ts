@@ -1,5 +1,5 @@
 /** A process named so that a reused pid is never taken for it: pid and start time together. */
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 
 /** Pid and start time in clock ticks since boot (proc_pid_stat(5), field 22), as text: it may pass 2^53. */
 export interface ProcessIdentity {
@@ -85,7 +85,12 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
 
 /** Every process that was started with this variable in its environment; those we may not read are left out. */
 export function processesWithVariable(variable: string): ProcessIdentity[] {
-  return [...processesWhere((pid) => hasVariable(pid, variable))];
+  return [...processesWhere((pid) => hasVariable(pid, variable) === true)];
+}
+
+/** The same, and those that are just becoming another program: what variables they have cannot be told for a moment. */
+export function processesThatMayHaveVariable(variable: string): ProcessIdentity[] {
+  return [...processesWhere((pid) => hasVariable(pid, variable) !== false)];
 }
 
 /**
@@ -109,10 +114,24 @@ export function pidsDescending(names: readonly string[]): number[] {
     .sort((a, b) => b - a);
 }
 
-function hasVariable(pid: number, variable: string): boolean {
+/**
+ * Null: it cannot be told. In the midst of execve(2) the old variables are gone and the new ones not yet in place; the
+ * kernel shows none, and no arguments, for some 50 us, and for 100 ms where the process loses its CPU meanwhile.
+ */
+function hasVariable(pid: number, variable: string): boolean | null {
   try {
-    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(variable);
+    const before = textOf(pid, "environ");
+    if (before === "" && textOf(pid, "cmdline") === "") {
+      readlinkSync(`/proc/${pid}/exe`); // fails for a thread of the kernel and for a zombie, which have no program
+      return null;
+    }
+    const text = before === "" ? textOf(pid, "environ") : before; // it may have become the other one just now
+    return text.split("\0").includes(variable);
   } catch {
     return false;
   }
+}
+
+function textOf(pid: number, file: "environ" | "cmdline"): string {
+  return readFileSync(`/proc/${pid}/${file}`, "utf8");
 }

@@ -1,4 +1,4 @@
-import { isRunning, processesWithVariable } from "../files/process-identity.ts";
+import { isRunning, processesThatMayHaveVariable } from "../files/process-identity.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { PLUGIN_DEADLINE_MS } from "./cni-plugin.ts";
 import { pollUntil } from "./poll-until.ts";
@@ -14,7 +14,7 @@ export async function waitForOrphanedPlugins(
   timeoutMs = PLUGIN_DEADLINE_MS,
 ): Promise<void> {
   const look = (): number[] =>
-    processesWithVariable(`CNI_CONTAINERID=${containerId}`)
+    processesThatMayHaveVariable(`CNI_CONTAINERID=${containerId}`)
       .filter(isRunning)
       .map(({ pid }) => pid);
   if ((await pollUntil(() => (look().length === 0 ? true : null), timeoutMs)) !== null) return;

@@ -1,9 +1,12 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import {
   identifyProcess,
   isRunning,
   parseProcessStat,
   pidsDescending,
+  processesThatMayHaveVariable,
   signalProcess,
 } from "../../../src/files/process-identity.ts";
 
@@ -37,6 +40,26 @@ describe("signalProcess", () => {
     const earlier = { pid: process.pid, startTicks: "1" };
     expect(isRunning(earlier)).toBe(false);
     expect(signalProcess(earlier, "SIGKILL")).toBe(false); // it would end this test
+  });
+});
+
+describe("processesThatMayHaveVariable", () => {
+  it("finds at each look those that become another program again and again", async () => {
+    const mark = `TWILL_TEST_MARK=${process.pid}`;
+    const env = { PATH: process.env.PATH, TWILL_TEST_MARK: `${process.pid}`, LOOP: 'exec sh -c "$LOOP"' };
+    const children = [1, 2, 3, 4].map(() =>
+      spawn("sh", ["-c", 'echo; exec sh -c "$LOOP"'], { env, stdio: ["ignore", "pipe", "inherit"] }),
+    );
+    try {
+      await Promise.all(children.map((child) => once(child.stdout, "data")));
+      const pids = children.map(({ pid }) => pid);
+      for (let look = 0; look < 60; look++) {
+        const found = processesThatMayHaveVariable(mark).map(({ pid }) => pid);
+        expect(found, `look ${look}`).toEqual(expect.arrayContaining(pids));
+      }
+    } finally {
+      for (const child of children) child.kill("SIGKILL");
+    }
   });
 });
 

@@ -8,7 +8,7 @@ import { readPacket, writePacket } from "../../src/datapath/packet-io.ts";
 import { watchReadable } from "../../src/addon/readable-watch.ts";
 import { closeTun, openTun } from "../../src/datapath/tun.ts";
 import type { OpenTun, OpenTunOptions } from "../../src/datapath/tun.ts";
-import { countDescriptors, countThreads } from "./process-resources.ts";
+import { countDescriptors, threadIds, threadsSince } from "./process-resources.ts";
 import type { TunReply } from "./tun-process.ts";
 
 /** One packet, or the negative errno that a read gave. */
@@ -71,10 +71,11 @@ const operations = {
     execFileSync("mount", ["-t", "tmpfs", "none", "/dev/net"]);
   },
 
-  /** Opens, watches and closes the same TUN over and over; gives descriptors and threads before and after. */
+  /** Opens, watches and closes the same TUN over and over; gives descriptors and new threads before and after. */
   async churn(name: string, queues: number, times: number): Promise<{ before: number[]; after: number[] }> {
-    const held = (): number[] => [countDescriptors(), countThreads()];
     await churnOnce(name, queues); // what the first use of anything keeps is not a leak
+    const threads = threadIds();
+    const held = (): number[] => [countDescriptors(), threadsSince(threads).length];
     const before = held();
     for (let i = 0; i < times; i++) await churnOnce(name, queues);
     return { before, after: held() };

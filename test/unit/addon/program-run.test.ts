@@ -6,7 +6,7 @@ import { RUN_END } from "../../../src/addon/addon.ts";
 import { runToEnd } from "../../../src/addon/program-run.ts";
 import type { RunBounds } from "../../../src/addon/program-run.ts";
 import { eventually } from "../../support/eventually.ts";
-import { childrenOf, countDescriptors, countThreads } from "../../support/process-resources.ts";
+import { childrenOf, countDescriptors, threadIds, threadsSince } from "../../support/process-resources.ts";
 
 const LONG_MS = 60_000;
 const { SIGKILL, SIGSEGV } = constants.signals;
@@ -82,10 +82,11 @@ describe("runToEnd", () => {
     const runOne = (i: number): Promise<unknown> =>
       runToEnd(["cat"], `input ${i}`, bounds({ signal })).then(({ stdout }) => stdout);
     await runOne(0);
-    const before = [countDescriptors(), countThreads()];
+    const [descriptors, threads] = [countDescriptors(), threadIds()];
     const wanted = Array.from({ length: 100 }, (_, i) => `input ${i}`);
     expect(await Promise.all(wanted.map((_, i) => runOne(i)))).toEqual(wanted);
-    expect([countDescriptors(), countThreads()]).toEqual(before);
+    expect(countDescriptors()).toBe(descriptors);
+    await eventually(() => expect(threadsSince(threads)).toEqual([]));
     expect(childrenOf(process.pid)).toEqual([]);
   });
 });

@@ -5,9 +5,10 @@ import { describe, expect, it } from "vitest";
 import { loadEngineAddon, loadEngineAddonFrom } from "../../../src/datapath/engine-addon.ts";
 import { openNativeEngine, whyNoNativeEngine } from "../../../src/datapath/native-engine.ts";
 import { openPacketPair } from "../../../src/datapath/packet-io.ts";
-import { engineOptions, openEngineSocket, tunOf, until } from "../../support/engine-bench.ts";
+import { engineOptions, openEngineSocket, tunOf } from "../../support/engine-bench.ts";
+import { eventually } from "../../support/eventually.ts";
 import { readImports } from "../../support/module-imports.ts";
-import { countDescriptors, countThreads } from "../../support/process-resources.ts";
+import { countDescriptors, threadIds, threadsSince } from "../../support/process-resources.ts";
 
 const ENGINE_FILE = fileURLToPath(new URL("../../../src/datapath/native-engine.ts", import.meta.url));
 
@@ -23,16 +24,13 @@ describe("openNativeEngine", () => {
       }
     };
     await open(loadEngineAddon); // starts the threads of libuv, which stay
-    const before = [countDescriptors(), countThreads()];
+    const [descriptors, threads] = [countDescriptors(), threadIds()];
 
     const unwatchable = open(() => ({ ...loadEngineAddon(), engineEventFd: () => -1 }));
 
     await expect(unwatchable).rejects.toMatchObject({ code: "ERR_SOCKET_FAILED" });
-    expect(countDescriptors()).toBe(before[0]);
-    await until(
-      () => countThreads() === before[1],
-      () => `${countThreads()} threads, wanted ${before[1] ?? NaN}`,
-    );
+    expect(countDescriptors()).toBe(descriptors);
+    await eventually(() => expect(threadsSince(threads)).toEqual([]));
   });
 });
 

@@ -12,6 +12,8 @@ import { eventually } from "../support/eventually.ts";
 import { prefixOf } from "../support/ipv4.ts";
 import { recordLog } from "../support/log-lines.ts";
 
+/** Between an event and the look for it, src/names/engine/follow-engine.ts waits for so much time for others. */
+const DEBOUNCE_MS = 100;
 /** Far below the pause between two looks without a cause, 30 s. */
 const SOON = { timeoutMs: 8_000 };
 /** Far below the 5 s that an answer may take, and what is left of a stop's 2 s. */
@@ -56,7 +58,7 @@ describe("followEngine", () => {
     await eventually(() => expect(names).toEqual(["web"]), SOON);
     const before = engine.looks;
     engine.tellEvent();
-    await eventually(() => engine.looks === before + 1, SOON);
+    await eventually(() => engine.looks > before, SOON);
     engine.runs(); // no event tells of it
     await eventually(() => expect(names).toEqual([]), SOON);
   });
@@ -67,12 +69,14 @@ describe("followEngine", () => {
     await eventually(() => expect(names).toEqual(["web"]), SOON);
     const before = engine.looks;
     engine.runs("web", "db");
+    const startMs = performance.now();
     for (let i = 0; i < 30; i++) {
       engine.tellEvent();
       await delay(1); // as events come, each by itself
     }
     await eventually(() => expect(names).toEqual(["db", "web"]), SOON);
-    expect(engine.looks - before).toBeLessThanOrEqual(3);
+    const debounces = (performance.now() - startMs) / DEBOUNCE_MS;
+    expect(engine.looks - before).toBeLessThanOrEqual(2 + debounces);
   });
 
   it("waits for an engine that is not there, says what to do, and comes back to one that was started anew", async () => {

@@ -40,6 +40,8 @@ const UNMEASURED = [
   "vxlan-user-backend",
 ].map((name) => `test/netns/${name}.test.ts`);
 
+/** Ends what hangs, and nothing that is only slow: the machine may be busy with something else. */
+const PATIENT = { testTimeout: 30_000, hookTimeout: 30_000 };
 const NETNS = { testTimeout: 120_000, hookTimeout: 60_000 };
 
 export default defineConfig({
@@ -50,7 +52,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts"],
-          testTimeout: 10_000,
+          ...PATIENT,
           maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },
         },
@@ -60,7 +62,8 @@ export default defineConfig({
         test: {
           name: "contract",
           include: ["test/contract/**/*.test.ts"],
-          testTimeout: 30_000,
+          ...PATIENT,
+          testTimeout: 60_000,
           maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },
         },

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 /** Long enough for a loaded machine with two cores; a condition that holds ends the wait at once. */
-const DEFAULT_TIMEOUT_MS = 5_000;
+const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_POLL_MS = 10;
 
 /**

@@ -66,7 +66,7 @@ describe("callPlugin", () => {
     const startMs = performance.now();
     const answer = await callPlugin({ path, env: {}, log: "pipe" }, {}, deadlineAfter(LONG_MS));
     expect(answer).toEqual({ failure: `spawn ${path} ENOENT`, stdout: "", log: "" });
-    expect(performance.now() - startMs).toBeLessThan(1_000);
+    expect(performance.now() - startMs).toBeLessThan(LONG_MS / 10);
   });
 
   it("takes an answer of a megabyte, and none that is longer", async () => {
@@ -89,7 +89,7 @@ describe("callPlugin", () => {
     const script = `sleep 3600 &\necho $! >>"${directory}/pids"; echo all >>"${directory}/pids"\nkill -9 $$`;
     expect(await call(script)).toMatchObject({ failure: "killed by SIGKILL" });
     await eventually(() => expect(signal.aborted).toBe(true));
-    expect(areRunning()).toEqual([false]);
+    await eventually(() => expect(areRunning()).toEqual([false])); // it lets go of the pipes a moment before
   });
 
   it("does not wait for what one leaves on purpose that succeeded, and lets it be", async () => {

@@ -11,8 +11,8 @@ import type { SocketAnswer, SocketRequest } from "../../../src/local-http/ask-so
 import { eventually } from "../../support/eventually.ts";
 
 const MAX_ANSWER_BYTES = 1000;
-/** Well below the 5 s after which the server ends a connection that is left open. */
-const IDLE_TIMEOUT_MS = 1000;
+/** Below the 5 s after which the server ends a connection that is left open. */
+const IDLE_TIMEOUT_MS = 4000;
 
 let directory: string;
 let socketPath: string;

@@ -13,6 +13,8 @@
 
 #define LONG_MS 60000
 #define SHORT_MS 200
+/* For a program that ends by itself long before, on a busy machine too. */
+#define AMPLE_MS 2000
 #define MANY_BYTES (1024 * 1024)
 
 static struct run_program_options shell(char *const argv[])
@@ -191,7 +193,7 @@ static void a_program_that_ended_in_time_is_not_too_long(void)
 	fcntl(held[1], F_SETFD, FD_CLOEXEC);
 	snprintf(text, sizeof(text), "cat <&%d & echo said; exit 3", held[0]);
 	options = SHELL(text);
-	options.deadline_ms = SHORT_MS;
+	options.deadline_ms = AMPLE_MS;
 	EXPECT(run_program(&options, &result), 0);
 	close(held[1]);
 	EXPECT(result.end, RUN_PROGRAM_ENDED);
@@ -209,13 +211,13 @@ static void a_program_that_ended_while_we_slept_is_heard_out(void)
 {
 	struct run_program_options options =
 	    SHELL("printf x; head -c 262144 >/dev/null; exec 0<&-;"
-		  "(exec >&- 2>&-; sleep 0.8; kill -CONT $PPID) & kill -STOP $PPID;"
+		  "(exec >&- 2>&-; sleep 2.5; kill -CONT $PPID) & kill -STOP $PPID;"
 		  "head -c 65536 /dev/zero");
 	struct run_program_result result;
 
 	options.input = calloc(1, 262144);
 	options.input_size = 262144;
-	options.deadline_ms = 2 * SHORT_MS;
+	options.deadline_ms = AMPLE_MS;
 	result = run(&options);
 	EXPECT(result.end, RUN_PROGRAM_ENDED);
 	EXPECT(result.status, 0);

@@ -8,6 +8,8 @@ import { addToNetwork, deleteFromNetwork } from "../../../src/pod/cni-plugin.ts"
 import type { CniTarget } from "../../../src/pod/cni-plugin.ts";
 import { eventually } from "../../support/eventually.ts";
 
+/** For a plugin that hangs, and for it to start another before. */
+const DEADLINE_MS = 2_000;
 const HASTY_TWILL_CNI = join(import.meta.dirname, "../../support/hasty-twill-cni.ts");
 const SUBNET_FILE = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\n";
 const RESULT = { cniVersion: "1.0.0", ips: [{ address: "10.244.7.2/24" }] };
@@ -89,11 +91,11 @@ describe("addToNetwork", () => {
   it("ends a plugin that hangs, and what that waits for", async () => {
     makePlugin("helper", `${notePid()}\nsleep 3600`);
     makePlugin("any", `${notePid()}\necho waiting >&2\n"${directory}/helper"`);
-    const adding = addToNetwork(config("any"), target, 500);
+    const adding = addToNetwork(config("any"), target, DEADLINE_MS);
     const [areRunning] = await Promise.all([
       noted(2),
       expect(adding).rejects.toThrow(
-        "the CNI plugin any failed to ADD: no end within 0.5 s, killed with all that it had started: waiting",
+        "the CNI plugin any failed to ADD: no end within 2 s, killed with all that it had started: waiting",
       ),
     ]);
     await eventually(() => expect(areRunning()).toEqual([false, false]));
@@ -101,7 +103,7 @@ describe("addToNetwork", () => {
 
   it("leaves twill-cni the time to end a delegate that hangs, and that one's helper", async () => {
     const node = `"${process.execPath}" --disable-warning=ExperimentalWarning`;
-    makePlugin("twill-cni", `exec ${node} "${HASTY_TWILL_CNI}" 500`);
+    makePlugin("twill-cni", `exec ${node} "${HASTY_TWILL_CNI}" ${DEADLINE_MS}`);
     makePlugin("host-local", `${notePid()}\nsleep 3600`);
     makePlugin("bridge", `${notePid()}\n"${directory}/host-local"`);
     writeFileSync(join(directory, "subnet.env"), SUBNET_FILE);
@@ -110,7 +112,7 @@ describe("addToNetwork", () => {
     const [areRunning] = await Promise.all([
       noted(2),
       expect(adding).rejects.toThrow(
-        "the CNI plugin twill-cni failed to ADD: Cannot attach the container: bridge: no end within 0.5 s, killed with all that it had started; see what it logged (CNI error 100)",
+        "the CNI plugin twill-cni failed to ADD: Cannot attach the container: bridge: no end within 2 s, killed with all that it had started; see what it logged (CNI error 100)",
       ),
     ]);
     await eventually(() => expect(areRunning()).toEqual([false, false]));

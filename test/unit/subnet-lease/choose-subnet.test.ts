@@ -71,14 +71,15 @@ describe("chooseSubnet", () => {
     );
   });
 
-  it("finds the last free /24 of a /8 behind 60,000 leases in under a second", () => {
+  it("finds the last free /24 of a /8 behind 60,000 leases in under a second of CPU time", () => {
     const wide = range("10.0.0.0", "10.255.255.0", 24);
     const taken = Array.from({ length: 60_000 }, (_, i) =>
       Ipv4Prefix.containing(wide.subnetMin.plus(i * 256), 24),
     );
-    const startMs = performance.now();
+    const start = process.cpuUsage();
     expect(chooseSubnet(wide, taken.reverse(), () => 0)?.toString()).toBe("10.234.96.0/24");
-    expect(performance.now() - startMs).toBeLessThan(1000);
+    const { user, system } = process.cpuUsage(start);
+    expect((user + system) / 1_000).toBeLessThan(1_000);
   });
 });
 

@@ -100,6 +100,7 @@ export function closingTests(engine: EngineUnderTest, underlay: () => UnderlayBe
 /** What this process holds in the kernel and in the event loop. */
 interface Resources {
   readonly descriptors: number;
+  /** Their ids, of which a message shows those alone that are too many. */
   readonly threads: ReadonlySet<string>;
   /** Names of what keeps the event loop alive, but for timers, which come and go. */
   readonly handles: readonly string[];
@@ -115,7 +116,7 @@ async function untilResourcesAre(wanted: Resources): Promise<void> {
   await until(
     () => isSame(resources(), wanted) && threadsSince(wanted.threads).length === 0,
     () =>
-      `${JSON.stringify(resources())} and threads ${threadsSince(wanted.threads).join()}, wanted ${JSON.stringify(wanted)}`,
+      `${JSON.stringify([resources(), threadsSince(wanted.threads)])}, wanted ${JSON.stringify([wanted, []])}`,
   );
 }
 

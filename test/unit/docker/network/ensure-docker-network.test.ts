@@ -1,11 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ensureDockerNetwork } from "../../../../src/docker/network/ensure-docker-network.ts";
 import type { DockerCommand } from "../../../../src/docker/network/docker-command.ts";
 import type { NetworkRequest } from "../../../../src/docker/network/wanted-network.ts";
 import type { IpCommand } from "../../../../src/kernel/ip-command.ts";
+import { LeasedFolder } from "../../../support/leased-folder.ts";
 import { FRESH, VERSION_20_10, VERSION_28, WITH_APP_20_10 } from "./recorded-networks.ts";
 
 /** What a run of `docker` prints; with words on standard error it fails. */
@@ -14,17 +13,9 @@ interface Answer {
   readonly stderr?: string;
 }
 
-let directory: string;
-let subnetFile: string;
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "twill-docker-network-"));
-  subnetFile = join(directory, "subnet.env");
-  await writeFile(
-    subnetFile,
-    "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n",
-  );
-});
-afterEach(() => rm(directory, { recursive: true }));
+let folder: LeasedFolder;
+beforeEach(async () => (folder = await LeasedFolder.create()));
+afterEach(() => folder[Symbol.asyncDispose]());
 
 /** An `ip` that answers `ip -j -d address show` with devices of these names, with the address 10.244.7.0/32 each. */
 function ipWith(names: readonly string[]): IpCommand {
@@ -54,7 +45,7 @@ async function create(
   };
   const asked = {
     name: "app",
-    subnetFile,
+    subnetFile: folder.subnetFile,
     bridge: null,
     isPublishedOnly: false,
     overlayDevices: [],
@@ -112,7 +103,7 @@ describe("ensureDockerNetwork", () => {
 
   it("asks nothing of Docker without a lease, or with a name that cannot be", async () => {
     await expect(create({}, { name: "host" })).rejects.toMatchObject({ code: "ERR_OPTION_INVALID" });
-    await rm(subnetFile);
+    await rm(folder.subnetFile);
     await expect(create({})).rejects.toMatchObject({ code: "ERR_LEASE_MISSING" });
   });
 

@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CommandResult } from "../../src/lab/machine/run-command.ts";
 import { DEBIAN_PLUGINS } from "../support/cni-host.ts";
@@ -14,8 +13,10 @@ import type { Lab } from "../support/lab.ts";
 import { PodHost } from "../support/pod-host.ts";
 
 const SLEEP = ["sleep", "3600"];
-/** Far longer than a command takes that does not wait. */
-const PATIENCE_MS = 1_500;
+/** Of a command and the plugins behind it, on a busy machine. */
+const START_TIMEOUT = { timeoutMs: 20_000 };
+/** Commands in a row that take as long as one that does not wait, each. */
+const PATIENCE = 3;
 
 let folder: string;
 let plugins: string;
@@ -70,8 +71,8 @@ const cniPath = (): string[] => ["--cni-path", `${plugins}:${DEBIAN_PLUGINS}`];
 const run = async (): Promise<CommandResult> => await host.run("web", SLEEP, cniPath());
 const remove = async (): Promise<CommandResult> => await host.pod("rm", ...cniPath(), "web");
 
-/** Kills the twill that `start` runs at this moment of the plugin, which goes on when told. */
-async function killAt(moment: string, start: () => Promise<CommandResult>): Promise<void> {
+/** Kills the twill that `start` runs at this moment of the plugin, which goes on when told; resolves with its pid. */
+async function killAt(moment: string, start: () => Promise<CommandResult>): Promise<number> {
   await rm(join(plugins, "pid"), { force: true });
   await holdAt(moment);
   const killed = start();
@@ -79,20 +80,30 @@ async function killAt(moment: string, start: () => Promise<CommandResult>): Prom
     const text = await readFile(join(plugins, "pid"), "utf8");
     expect(text).toMatch(/^[0-9]+\n$/);
     return Number(text);
-  });
+  }, START_TIMEOUT);
+  expect(await lockHolder()).toBe(pid);
   process.kill(pid, "SIGKILL");
   expect((await killed).code).not.toBe(0);
   await holdAt("nowhere");
+  return pid;
+}
+
+/** Who has locked the pods last. */
+async function lockHolder(): Promise<number> {
+  return Number(await readFile(join(host.podsDirectory, ".lock"), "utf8"));
 }
 
 async function goOn(): Promise<void> {
   await writeFile(join(plugins, "go-on"), "\n");
 }
 
-/** A command that is started while the plugin still works ends after it. */
-async function follow(start: () => Promise<CommandResult>): Promise<CommandResult> {
-  const following = start();
-  expect(await Promise.race([following.then(() => "ended"), delay(PATIENCE_MS, "waits")])).toBe("waits");
+/** A command that is started while the plugin of the killed one still works ends after it. */
+async function follow(killed: number, start: () => Promise<CommandResult>): Promise<CommandResult> {
+  let isOver = false;
+  const following = start().finally(() => (isOver = true));
+  await eventually(async () => expect([0, killed]).not.toContain(await lockHolder()), START_TIMEOUT);
+  for (let i = 0; i < PATIENCE; i++) await host.pod("list");
+  expect(isOver).toBe(false);
   await goOn();
   const result = await following;
   expect(result).toMatchObject({ code: 0, stderr: "" });
@@ -109,15 +120,15 @@ describe("twill pod after a kill", () => {
   it.each(["ADD before", "ADD after"])(
     "of pod run at %s: pod rm frees what the plugin gave",
     async (moment) => {
-      await killAt(moment, run);
-      await follow(remove);
+      const killed = await killAt(moment, run);
+      await follow(killed, remove);
       await expectNothingLeft();
     },
   );
 
   it.each(["ADD before", "ADD after"])("of pod run at %s: pod run has one address", async (moment) => {
-    await killAt(moment, run);
-    const { stdout } = await follow(run);
+    const killed = await killAt(moment, run);
+    const { stdout } = await follow(killed, run);
     expect(await host.givenAddresses()).toEqual([stdout.trim()]);
     expect((await host.exec("web", ["ip", "-4", "-o", "addr"])).stdout).toContain(` ${stdout.trim()}/24 `);
     await remove();
@@ -126,15 +137,15 @@ describe("twill pod after a kill", () => {
 
   it.each(["DEL before", "DEL after"])("of pod rm at %s: pod rm ends what it began", async (moment) => {
     await run();
-    await killAt(moment, remove);
-    await follow(remove);
+    const killed = await killAt(moment, remove);
+    await follow(killed, remove);
     await expectNothingLeft();
   });
 
   it.each(["DEL before", "DEL after"])("of pod rm at %s: the next pod keeps its address", async (moment) => {
     await run();
-    await killAt(moment, remove);
-    const { stdout } = await follow(run);
+    const killed = await killAt(moment, remove);
+    const { stdout } = await follow(killed, run);
     expect(await host.givenAddresses()).toEqual([stdout.trim()]);
     await remove();
     await expectNothingLeft();

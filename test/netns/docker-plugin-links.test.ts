@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { OPTIMISED, buildCProgram } from "../support/build-c-program.ts";
 import { PluginHost } from "../support/docker-plugin.ts";
 import { eventually } from "../support/eventually.ts";
+import { deviceNames, hostDevices } from "../support/host-devices.ts";
 import { DockerNetwork, hostNamespace, newId } from "../support/libnetwork.ts";
 import type { Container, HostNamespace } from "../support/libnetwork.ts";
 import { NetworkNamespace } from "../support/network-namespace.ts";
@@ -70,14 +71,6 @@ async function ping(from: Container, target: string): Promise<void> {
   await from.namespace.run("ping", ["-n", "-c", "1", "-W", "2", target.split("/")[0] ?? ""]);
 }
 
-/** The host's devices but loopback: name, index, alias, and what they hang on. */
-async function devices(): Promise<{ readonly ifname: unknown }[]> {
-  const links = JSON.parse(await host.ip(["-j", "link", "show"])) as Record<string, unknown>[];
-  return links
-    .filter(({ ifname }) => ifname !== "lo")
-    .map(({ ifname, ifindex, ifalias, master }) => ({ ifname, ifindex, ifalias, master }));
-}
-
 /** accept_ra and disable_ipv6 of each. */
 async function silenceOf(names: readonly string[]): Promise<string[][]> {
   return await Promise.all(
@@ -89,7 +82,7 @@ async function silenceOf(names: readonly string[]): Promise<string[][]> {
 }
 
 async function countVeths(): Promise<number> {
-  return (await devices()).filter(({ ifname }) => String(ifname).startsWith("twh")).length;
+  return (await deviceNames(host)).filter((name) => name.startsWith("twh")).length;
 }
 
 function bridgeOf({ id }: DockerNetwork): string {
@@ -100,17 +93,17 @@ describe("twill docker-plugin after its state was lost", () => {
   it("removes the network that Docker still knows, and makes it again", async () => {
     const lost = await DockerNetwork.create(plugin, host);
     const container = await connect(lost);
-    const before = await devices();
+    const before = await hostDevices(host);
     await loseState();
     await ping(container, lost.gateway); // goes on
     await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
       `Cannot make the network: device ${bridgeOf(lost)} has 10.244.7.1 of this host's lease ${SUBNET}, which carries one network; remove the containers on network ${lost.id.slice(0, 12)}, which this plugin does not know, or: ip link delete dev ${bridgeOf(lost)}`,
     );
-    expect(await devices()).toEqual(before);
+    expect(await hostDevices(host)).toEqual(before);
 
     await lost.disconnect(container);
     await lost.remove();
-    expect(await devices()).toEqual([]);
+    expect(await hostDevices(host)).toEqual([]);
     const network = await DockerNetwork.create(plugin, host);
     const [a, b] = [await connect(network), await connect(network)];
     await ping(a, b.address);
@@ -125,7 +118,7 @@ describe("twill docker-plugin after its state was lost", () => {
     await loseState();
 
     const network = await DockerNetwork.create(plugin, host);
-    expect(await devices()).toMatchObject([{ ifname: bridgeOf(network) }]);
+    expect(await hostDevices(host)).toMatchObject([{ ifname: bridgeOf(network) }]);
     await ping(await connect(network), network.gateway);
   });
 
@@ -133,7 +126,7 @@ describe("twill docker-plugin after its state was lost", () => {
     await loseState();
     await host.ip(["link", "add", "ov0", "type", "bridge"]);
     await host.ip(["link", "set", "ov0", "alias", `somebody:${newId()}`, "up"]);
-    const before = await devices();
+    const before = await hostDevices(host);
     const make = (): Promise<DockerNetwork> =>
       DockerNetwork.create(plugin, host, { options: { bridge: "ov0" } });
     await expect(make()).rejects.toThrow(
@@ -143,7 +136,7 @@ describe("twill docker-plugin after its state was lost", () => {
     await expect(DockerNetwork.create(plugin, host)).rejects.toThrow(
       `device ov0 has 10.244.7.5 of this host's lease ${SUBNET}, which carries one network; remove its network where Docker has one (docker network rm), or once no container needs it: ip link delete dev ov0`,
     );
-    expect(await devices()).toEqual(before);
+    expect(await hostDevices(host)).toEqual(before);
     await host.ip(["link", "del", "ov0"]);
     await make();
   });
@@ -154,7 +147,7 @@ describe("twill docker-plugin beside another one", () => {
     const other = await startPlugin();
     const theirs = await DockerNetwork.create(other, host);
     const container = await connect(theirs);
-    const before = await devices();
+    const before = await hostDevices(host);
     const refuse = async (): Promise<void> => {
       const short = theirs.id.slice(0, 12);
       const sentence = `device ${bridgeOf(theirs)} has 10.244.7.1 of this host's lease ${SUBNET}, which carries one network; remove the network of another network plugin, with a state directory of its own: docker network rm ${short} at its Docker while that plugin runs, or where they are gone for good: ip link delete dev ${bridgeOf(theirs)}`;
@@ -170,14 +163,14 @@ describe("twill docker-plugin beside another one", () => {
     await refuse();
     await other.end("SIGKILL");
     await refuse();
-    expect(await devices()).toEqual(before);
+    expect(await hostDevices(host)).toEqual(before);
     await ping(container, theirs.gateway);
 
     await other.start();
     await theirs.disconnect(container);
     await other.end("SIGKILL");
     await refuse();
-    expect(await devices()).toMatchObject([{ ifname: bridgeOf(theirs) }]);
+    expect(await hostDevices(host)).toMatchObject([{ ifname: bridgeOf(theirs) }]);
 
     await other.start();
     await ping(await connect(theirs), theirs.gateway);
@@ -193,7 +186,7 @@ describe("repairs of twill docker-plugin", () => {
     const second = await DockerNetwork.create(plugin, host);
     await plugin.setLease(null); // nobody knows which lease it is: both are served
     await host.ip(["link", "del", bridgeOf(first)]);
-    await eventually(async () => expect(await devices()).toHaveLength(2), REPAIR);
+    await eventually(async () => expect(await hostDevices(host)).toHaveLength(2), REPAIR);
 
     await plugin.end("SIGKILL");
     for (const network of [first, second]) await host.ip(["link", "del", bridgeOf(network)]);
@@ -279,7 +272,7 @@ describe("twill docker-plugin that frees what a crash of Docker has left", () =>
     await host.ip(["-batch", join(plugin.directory, "batch")]);
     expect(await countVeths()).toBe(LOST);
     await plugin.start();
-    await eventually(async () => expect(await devices()).toEqual([])); // it answers before that
+    await eventually(async () => expect(await hostDevices(host)).toEqual([])); // it answers before that
   });
 });
 
@@ -306,9 +299,11 @@ describe("router advertisements of a container", () => {
     await eventually(() => ping(container, network.gateway), REPAIR);
     await advertise(container);
 
+    process.kill(plugin.pid, "SIGSTOP"); // its repair would come before we have looked
     await place.run("sysctl", ["-q", "-w", ...HEEDING]); // each device's IPv6 is on with it, but for accept_ra
     expect(await silenceOf(ours)).toEqual(ours.map(() => ["0", "0"]));
     await advertise(container);
+    process.kill(plugin.pid, "SIGCONT");
     await host.ip(["link", "set", bridge, "mtu", "1400"]);
     await eventually(async () => expect(await silenceOf(ours)).toEqual(silent), REPAIR);
     await advertise(container);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PluginHost } from "../support/docker-plugin.ts";
 import { eventually } from "../support/eventually.ts";
+import { deviceNames } from "../support/host-devices.ts";
 import { DockerNetwork, hostNamespace, newId } from "../support/libnetwork.ts";
 import type { HostNamespace } from "../support/libnetwork.ts";
 import { NetworkNamespace } from "../support/network-namespace.ts";
@@ -34,15 +35,6 @@ afterEach(async () => {
   await plugin[Symbol.asyncDispose]();
   await place[Symbol.asyncDispose]();
 });
-
-/** Names of the host's devices but loopback. */
-async function devices(): Promise<string[]> {
-  const links = JSON.parse(await host.ip(["-j", "link", "show"])) as { ifname: string }[];
-  return links
-    .map(({ ifname }) => ifname)
-    .filter((name) => name !== "lo")
-    .sort();
-}
 
 interface StoredState {
   readonly networks: readonly { readonly id: string }[];
@@ -110,7 +102,7 @@ describe("twill docker-plugin on a host that hangs", () => {
     await network.createEndpoint(addresses[1], ended);
     await network.join(kept);
     await network.join(ended);
-    const before = await devices();
+    const before = await deviceNames(host);
 
     await slow.ipHangs(true);
     const joins = Array.from({ length: 10 }, () => hear(network.join(kept)));
@@ -138,7 +130,7 @@ describe("twill docker-plugin on a host that hangs", () => {
       expect([endpoints, held]).toEqual([[kept], ["10.244.7.2"]]);
     });
     const gone = `twh${ended.slice(0, 12)}`;
-    expect(await devices()).toEqual(
+    expect(await deviceNames(host)).toEqual(
       before.filter((name) => name !== gone && name !== gone.replace("twh", "twc")),
     );
     expect(await network.requestAddress()).toBe("10.244.7.4/24"); // none was given meanwhile
@@ -155,16 +147,16 @@ describe("twill docker-plugin on a host that hangs", () => {
     await slow.ipDelay(1); // two runs for each
     expect(await inTime(network.join(endpointId))).toContain(HANGS);
     await slow.ipDelay(null);
-    await settled(async () => expect(await devices()).toEqual([bridge, ...veth].sort()));
+    await settled(async () => expect(await deviceNames(host)).toEqual([bridge, ...veth].sort()));
     await network.join(endpointId); // as Docker may, which was told that it had failed
-    expect(await devices()).toEqual([bridge, ...veth].sort());
+    expect(await deviceNames(host)).toEqual([bridge, ...veth].sort());
 
     await slow.ipDelay(1);
     const ids = { NetworkID: network.id, EndpointID: endpointId };
     expect(await inTime(plugin.ask("NetworkDriver.DeleteEndpoint", ids))).toContain("it is carried out");
     await settled(async () => expect((await onDisk()).endpoints).toEqual([]));
     await slow.ipDelay(null);
-    await settled(async () => expect(await devices()).toEqual([bridge]));
+    await settled(async () => expect(await deviceNames(host)).toEqual([bridge]));
   });
 
   it("takes back a network that was made too late, so that the next try finds its place free", async () => {
@@ -176,9 +168,9 @@ describe("twill docker-plugin on a host that hangs", () => {
     await settled(() => expect(plugin.output).toContain("Request finished after its answer"));
     expect((await onDisk()).networks).toEqual([]);
     await slow.ipDelay(null);
-    await settled(async () => expect(await devices()).toEqual([])); // on a busy host ip may have been given up once more
+    await settled(async () => expect(await deviceNames(host)).toEqual([])); // on a busy host ip may have been given up once more
     const network = await DockerNetwork.create(plugin, host);
-    expect(await devices()).toEqual([`tw-${network.id.slice(0, 12)}`]);
+    expect(await deviceNames(host)).toEqual([`tw-${network.id.slice(0, 12)}`]);
   });
 
   it("removes later what it can neither finish nor take back", async () => {
@@ -186,15 +178,15 @@ describe("twill docker-plugin on a host that hangs", () => {
     await slow.batchStays(true);
     const making = hear(DockerNetwork.create(plugin, host));
     await settled(async () => expect((await onDisk()).networks).toHaveLength(1));
-    await settled(async () => expect(await devices()).toHaveLength(1));
+    await settled(async () => expect(await deviceNames(host)).toHaveLength(1));
     await slow.ipHangs(true);
     expect((await making).said).toContain(HANGS);
     await settled(async () => expect((await onDisk()).networks).toEqual([]));
-    expect(await devices()).toHaveLength(1); // nobody knows it any more, and it has the lease's address
+    expect(await deviceNames(host)).toHaveLength(1); // nobody knows it any more, and it has the lease's address
     await slow.ipHangs(false);
     await slow.batchStays(false);
     const network = await DockerNetwork.create(plugin, host);
-    expect(await devices()).toEqual([`tw-${network.id.slice(0, 12)}`]);
+    expect(await deviceNames(host)).toEqual([`tw-${network.id.slice(0, 12)}`]);
   });
 
   it("gives no address that nobody hears of while the disk hangs, and the same one to who asks again", async () => {
@@ -256,14 +248,14 @@ describe("twill docker-plugin --forget", () => {
     });
     expect(asked).toEqual([`GET /networks/${network.id}`]);
     expect((await onDisk()).networks).toEqual([network.id]);
-    expect(await devices()).toEqual([`tw-${short}`]);
+    expect(await deviceNames(host)).toEqual([`tw-${short}`]);
 
     answer = { status: 404, body: { message: `network ${network.id} not found` } };
     expect(await plugin.run(["--forget", short, flag])).toEqual({
       code: 0,
       output: `forgot network ${network.id}\n`,
     });
-    expect(await devices()).toEqual([]);
+    expect(await deviceNames(host)).toEqual([]);
   });
 
   it("leaves it alone when Docker does not say, unless Docker is not to be asked", async () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PluginHost } from "../support/docker-plugin.ts";
 import { eventually } from "../support/eventually.ts";
+import { devicesWithMasters } from "../support/host-devices.ts";
 import { KillRounds, MAX_ANSWERS } from "../support/kill-rounds.ts";
 import { DockerNetwork, hostNamespace } from "../support/libnetwork.ts";
 import type { Container, HostNamespace } from "../support/libnetwork.ts";
@@ -57,15 +58,6 @@ function bareOf(address: string): string {
   return address.split("/")[0] ?? "";
 }
 
-/** Names of the host's devices but loopback, with what they hang on. */
-async function devices(): Promise<string[]> {
-  const links = JSON.parse(await host.ip(["-j", "link", "show"])) as { ifname: string; master?: string }[];
-  return links
-    .filter(({ ifname }) => ifname !== "lo")
-    .map(({ ifname, master }) => (master === undefined ? ifname : `${ifname} on ${master}`))
-    .sort();
-}
-
 async function mtuOf(namespace: NetworkNamespace, device: string): Promise<number | undefined> {
   const links = JSON.parse(await namespace.run("ip", ["-j", "link", "show", "dev", device])) as {
     mtu: number;
@@ -82,7 +74,7 @@ describe("twill docker-plugin", () => {
     const [a, b] = [await connect(network), await connect(network)];
     expect([a.address, b.address]).toEqual(["10.244.7.2/24", "10.244.7.3/24"]);
     const hostEnds = [a, b].map(({ endpointId }) => `twh${endpointId.slice(0, 12)} on ${bridge}`);
-    expect(await devices()).toEqual([bridge, ...hostEnds].sort());
+    expect(await devicesWithMasters(host)).toEqual([bridge, ...hostEnds].sort());
 
     await ping(a, b.address, MTU);
     await ping(b, network.gateway);
@@ -94,9 +86,9 @@ describe("twill docker-plugin", () => {
 
     await disconnect(network, a);
     await disconnect(network, b);
-    expect(await devices()).toEqual([bridge]);
+    expect(await devicesWithMasters(host)).toEqual([bridge]);
     await network.remove();
-    expect(await devices()).toEqual([]);
+    expect(await devicesWithMasters(host)).toEqual([]);
     expect(await plugin.end("SIGTERM")).toBe(0);
   });
 
@@ -108,14 +100,14 @@ describe("twill docker-plugin", () => {
       options: { bridge: "ov0", gateway: "overlay" },
     });
     const a = await connect(network, "10.244.7.200");
-    expect(await devices()).toEqual(["ov0", `twh${a.endpointId.slice(0, 12)} on ov0`]);
+    expect(await devicesWithMasters(host)).toEqual(["ov0", `twh${a.endpointId.slice(0, 12)} on ov0`]);
     expect(await a.namespace.run("ip", ["route"])).toContain("default via 10.244.7.1 dev eth0");
     await ping(a, network.gateway);
     await expect(network.createEndpoint("10.244.7.200/24")).rejects.toThrow(
       `Cannot connect the container: 10.244.7.200 is that of endpoint ${a.endpointId.slice(0, 12)}; choose another one, or leave --ip out`,
     );
     await network.remove();
-    expect(await devices()).toEqual([]);
+    expect(await devicesWithMasters(host)).toEqual([]);
 
     const second = await DockerNetwork.create(plugin, host, { subnet: SUBNET });
     expect(await second.requestAddress("10.244.7.77")).toBe("10.244.7.77/24");
@@ -154,7 +146,7 @@ describe("twill docker-plugin", () => {
     ).rejects.toThrow(
       "Cannot make the network: its subnet 172.18.0.0/16 is not this host's lease 10.244.7.0/24; use: docker network create -d twill --ipam-driver twill NAME",
     );
-    expect(await devices()).toEqual([`tw-${first.id.slice(0, 12)}`]);
+    expect(await devicesWithMasters(host)).toEqual([`tw-${first.id.slice(0, 12)}`]);
   });
 
   it("never gives an address that a container has over 100 kills in the middle of requests, and gives what came back", async () => {
@@ -171,21 +163,23 @@ describe("twill docker-plugin", () => {
     expect(seen.givenAgain).toBeGreaterThan(50);
     expect(seen.unanswered).toBeGreaterThan(20);
     const known = [...seen.standing].map((id) => `twh${id.slice(0, 12)} on tw-${network.id.slice(0, 12)}`);
-    expect((await devices()).filter((name) => name.startsWith("twh"))).toEqual(known.sort());
+    expect((await devicesWithMasters(host)).filter((name) => name.startsWith("twh"))).toEqual(known.sort());
   }, 300_000);
 
   it("makes a bridge again that somebody deletes, with its containers on it, and one that a restart did not find", async () => {
     await plugin.start();
     const network = await DockerNetwork.create(plugin, host);
     const [a, b] = [await connect(network), await connect(network)];
-    const before = await devices();
+    const before = await devicesWithMasters(host);
     const bridge = `tw-${network.id.slice(0, 12)}`;
     // Twice while it runs: the first may be found by a look that was due anyway.
     for (const isRunning of [true, true, false]) {
       if (!isRunning) await plugin.end("SIGKILL");
       await host.ip(["link", "del", bridge]);
       if (!isRunning) await plugin.start();
-      await eventually(async () => expect(await devices()).toEqual(before), { timeoutMs: REPAIR_TIMEOUT_MS });
+      await eventually(async () => expect(await devicesWithMasters(host)).toEqual(before), {
+        timeoutMs: REPAIR_TIMEOUT_MS,
+      });
       await eventually(() => ping(a, b.address), { timeoutMs: REPAIR_TIMEOUT_MS });
       await ping(b, network.gateway);
       expect(await mtuOf(place, bridge)).toBe(MTU);
@@ -193,14 +187,14 @@ describe("twill docker-plugin", () => {
     await disconnect(network, a);
     await disconnect(network, b);
     await network.remove();
-    expect(await devices()).toEqual([]);
+    expect(await devicesWithMasters(host)).toEqual([]);
   });
 
   it("collects at its start the devices of what is no more, and no others", async () => {
     await plugin.start();
     const network = await DockerNetwork.create(plugin, host);
     await connect(network);
-    const kept = await devices();
+    const kept = await devicesWithMasters(host);
     const state = JSON.parse(await readFile(join(plugin.stateDir, "state.json"), "utf8")) as {
       instanceId: string;
     };
@@ -216,7 +210,7 @@ describe("twill docker-plugin", () => {
     await plugin.end("SIGKILL");
     await plugin.start();
     const others = ["twhforeign", "twhother", "pforeign", "pother"];
-    await eventually(async () => expect(await devices()).toEqual([...kept, ...others].sort()));
+    await eventually(async () => expect(await devicesWithMasters(host)).toEqual([...kept, ...others].sort()));
   });
 
   it("serves networks after a restart of dockerd with the agent down, and says so when the lease has moved", async () => {
@@ -263,7 +257,7 @@ describe("twill docker-plugin", () => {
       output: `twill: Cannot forget network "beef": no id begins so; known are: ${lost.id}\n`,
     });
     expect(await plugin.run(["--forget", short])).toEqual({ code: 0, output: `forgot network ${lost.id}\n` });
-    expect(await devices()).toEqual([]);
+    expect(await devicesWithMasters(host)).toEqual([]);
     const network = await DockerNetwork.create(plugin, host);
     expect(await network.requestAddress()).toBe("10.244.7.3/24"); // .2 was given last
     await plugin.end("SIGKILL");

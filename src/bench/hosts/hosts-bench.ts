@@ -5,7 +5,7 @@
 import type { AgentStatus } from "../../agent/status.ts";
 import { commandFailed, runCommand } from "../../lab/machine/run-command.ts";
 import { parseIperfOutput } from "../../lab/measure/iperf.ts";
-import { parsePingOutput, roundTripsMs } from "../../lab/measure/ping-output.ts";
+import { MAX_UNDER_WAY, parsePingOutput, roundTripsMs, watchAnswers } from "../../lab/measure/ping-output.ts";
 import { Ipv4Prefix } from "../../net/ipv4.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { median } from "../statistics.ts";
@@ -44,6 +44,8 @@ export interface HostsBenchOptions {
 const PATHS: readonly Path[] = ["underlay", "overlay"];
 const PINGS = 200;
 const PING_INTERVAL_SECONDS = 0.01; // all of them take 2 s
+/** Sent while the last of those is waited for, a second at most. */
+const FURTHER_PINGS = 10 * MAX_UNDER_WAY;
 const SPARE_MS = 20_000;
 
 /** The peers that an agent forwards to. @throws {OverlayError} `ERR_LAB_FAILED` when there is none */
@@ -81,7 +83,7 @@ async function measure(peer: HostPair, path: Path, options: HostsBenchOptions): 
     options,
   );
   const argv = options.from(path, pingCommand(target));
-  const result = await runCommand(argv, { signal: options.signal });
+  const result = await runCommand(argv, { signal: options.signal, hasSaidEnough: watchAnswers(PINGS) });
   const counts = parsePingOutput(result.stdout, PINGS);
   if (counts === null) throw commandFailed(argv, result);
   const times = roundTripsMs(result.stdout);
@@ -104,5 +106,6 @@ function tcpCommand(target: string, seconds: number): string[] {
 }
 
 function pingCommand(target: string): string[] {
-  return ["ping", "-n", "-D", "-i", `${PING_INTERVAL_SECONDS}`, "-c", `${PINGS}`, "-W", "1", "--", target];
+  const requests = ["-i", `${PING_INTERVAL_SECONDS}`, "-c", `${PINGS + FURTHER_PINGS}`, "-W", "1"];
+  return ["ping", "-n", "-D", ...requests, "--", target];
 }

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Kills the program when aborted; the call then fails with its reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Told each piece of its standard output as it comes; true ends the program with SIGINT, for it has said enough. */
+  readonly hasSaidEnough?: (piece: string) => boolean;
 }
 
 /** Nothing a lab runs to the end takes near as long, even on a busy machine. */
@@ -60,6 +62,9 @@ export async function runCommand(argv: readonly string[], options: RunOptions = 
   });
   const stdout = collect(child.stdout);
   const stderr = collect(child.stderr);
+  child.stdout?.on("data", (piece: string) => {
+    if (options.hasSaidEnough?.(piece) === true) child.kill("SIGINT");
+  });
   child.stdin?.on("error", () => undefined); // it may end without reading all: its exit code tells
   child.stdin?.end(options.stdin ?? "");
   const timeoutMs = options.timeoutMs ?? DEFAULT_RUN_TIMEOUT_MS;

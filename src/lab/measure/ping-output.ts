@@ -28,13 +28,13 @@ export const MAX_UNDER_WAY = 10;
 /**
  * Reads a whole output, or gives null when it has no summary: then ping did not run to its end. iputils waits
  * two round trips for the last answers, which a busy machine exceeds. So either only the requests up to
- * number `counted` are counted, and more were sent; or with "settled", for a ping that was interrupted, up to
- * {@link MAX_UNDER_WAY} at the end without an answer are left out.
+ * number `counted` are counted, and more were sent until those were answered ({@link watchAnswers}); or with "settled",
+ * for a ping that was interrupted, up to {@link MAX_UNDER_WAY} at the end without an answer are left out.
  */
 export function parsePingOutput(output: string, counted: number | "settled"): PingCounts | null {
   const transmitted = SUMMARY.exec(output)?.[1];
   if (transmitted === undefined) return null;
-  const all = parseReplies(output);
+  const all = parseReplies(output.split("\n"));
   const sent = countSent(Number(transmitted), all, counted);
   const replies = all.filter((reply) => reply.sequence <= sent);
   const first = replies.filter((reply) => !reply.isDuplicate);
@@ -61,14 +61,29 @@ function countSent(transmitted: number, replies: readonly Reply[], counted: numb
   return transmitted - lastAnswered <= MAX_UNDER_WAY ? lastAnswered : transmitted;
 }
 
+/**
+ * Tells, given the output of a ping that runs piece by piece, whether its first `count` requests are all answered: then
+ * nothing is left to wait for.
+ */
+export function watchAnswers(count: number): (piece: string) => boolean {
+  const missing = new Set(Array.from({ length: count }, (_, i) => i + 1));
+  let unfinished = "";
+  return (piece) => {
+    const lines = (unfinished + piece).split("\n");
+    unfinished = lines.pop() ?? "";
+    for (const { sequence } of parseReplies(lines)) missing.delete(sequence);
+    return missing.size === 0;
+  };
+}
+
 /** Answered requests so far, in the output of a ping that still runs. */
 export function countAnswers(output: string): number {
-  return parseReplies(output).filter((reply) => !reply.isDuplicate).length;
+  return parseReplies(output.split("\n")).filter((reply) => !reply.isDuplicate).length;
 }
 
 /** Round trip time of each request that was answered, in milliseconds, in the order of the answers. */
 export function roundTripsMs(output: string): number[] {
-  return parseReplies(output)
+  return parseReplies(output.split("\n"))
     .filter((reply) => !reply.isDuplicate)
     .map((reply) => reply.rttMs);
 }
@@ -81,9 +96,9 @@ interface Reply {
   readonly isDuplicate: boolean;
 }
 
-function parseReplies(output: string): Reply[] {
+function parseReplies(lines: readonly string[]): Reply[] {
   const replies: Reply[] = [];
-  for (const line of output.split("\n")) {
+  for (const line of lines) {
     const match = REPLY.exec(line);
     if (match === null) continue;
     const [, at, sequence, ipTtl, rtt, duplicate] = match;

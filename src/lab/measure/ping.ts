@@ -3,7 +3,7 @@ import { OverlayError } from "../../net/overlay-error.ts";
 import { eventually } from "../eventually.ts";
 import type { Namespace } from "../machine/namespace.ts";
 import { commandFailed } from "../machine/run-command.ts";
-import { MAX_UNDER_WAY, countAnswers, parsePingOutput } from "./ping-output.ts";
+import { MAX_UNDER_WAY, countAnswers, parsePingOutput, roundTripsMs, watchAnswers } from "./ping-output.ts";
 import type { PingCounts } from "./ping-output.ts";
 
 /** What the packets of a ping look like. */
@@ -20,7 +20,7 @@ export interface PingProbeOptions {
 export interface PingOptions extends PingProbeOptions {
   /** Default 3. */
   readonly count?: number;
-  /** How long the last answers are waited for. Default 1000. */
+  /** How long the last answers are waited for at most. Default 1000. */
   readonly lingerMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -30,8 +30,8 @@ export interface RunningPing {
   /** Waits until `count` more requests are answered than now. @throws {OverlayError} `ERR_LAB_FAILED` */
   waitForAnswers(count: number, timeoutMs: number): Promise<void>;
   /**
-   * Stops the requests and counts. The last ones that have no answer yet are not counted. At most 65 535
-   * requests can be told apart.
+   * Stops the requests, as soon as answers come at once, and counts. The last ones that have no answer yet are not
+   * counted. At most 65 535 requests can be told apart.
    */
   stop(): Promise<PingCounts>;
 }
@@ -44,16 +44,26 @@ const DEFAULT_BYTES = 84;
 const HEADER_BYTES = 28;
 /** Room for the start of ping and a busy machine, above the time its packets take. */
 const SPARE_MS = 15_000;
+/** Of an answer that comes at once: with it no more requests are under way than are left out. */
+const PROMPT_MS = (MAX_UNDER_WAY * DEFAULT_INTERVAL_MS) / 2;
+/** How long a busy machine is waited for to answer at once. */
+const SETTLE_TIMEOUT_MS = 1_000;
 
-/** Counts `count` requests and their answers; a few more are sent after them. @throws {OverlayError} `ERR_LAB_FAILED` when ping cannot run */
+/**
+ * Counts `count` requests and their answers. More are sent after them until all have come or have been waited for: ping
+ * itself waits two round trips for the last ones, which a busy machine exceeds.
+ * @throws {OverlayError} `ERR_LAB_FAILED` when ping cannot run
+ */
 export async function ping(from: Namespace, target: string, options: PingOptions = {}): Promise<PingCounts> {
   const count = options.count ?? DEFAULT_COUNT;
   const lingerMs = options.lingerMs ?? DEFAULT_LINGER_MS;
-  const requests = count + MAX_UNDER_WAY;
+  const intervalMs = options.intervalMs ?? DEFAULT_INTERVAL_MS;
+  const requests = count + Math.max(MAX_UNDER_WAY, Math.ceil(lingerMs / intervalMs));
   const argv = [...pingArguments(options), "-c", `${requests}`, "-W", `${lingerMs / 1000}`, "--", target];
   const result = await from.exec(argv, {
-    timeoutMs: requests * (options.intervalMs ?? DEFAULT_INTERVAL_MS) + lingerMs + SPARE_MS,
+    timeoutMs: requests * intervalMs + lingerMs + SPARE_MS,
     signal: options.signal,
+    hasSaidEnough: watchAnswers(count),
   });
   const counts = parsePingOutput(result.stdout, count);
   if (counts !== null) return counts;
@@ -79,16 +89,22 @@ export function startPing(from: Namespace, target: string, options: PingProbeOpt
   });
   const failed = (): OverlayError =>
     new OverlayError("ERR_LAB_FAILED", `Cannot run ${argv.join(" ")}: ${stderr.trim() || "it has ended"}`);
+  const giveUp = (): OverlayError | null =>
+    child.exitCode === null && child.signalCode === null ? null : failed();
   return {
     async waitForAnswers(count, timeoutMs) {
       const wanted = countAnswers(stdout) + count;
       await eventually(() => Promise.resolve(countAnswers(stdout) >= wanted), {
         what: `see ${count} answers of ${target}`,
         timeoutMs,
-        giveUp: () => (child.exitCode === null && child.signalCode === null ? null : failed()),
+        giveUp,
       });
     },
     async stop() {
+      const before = roundTripsMs(stdout).length;
+      const isPrompt = (): boolean => roundTripsMs(stdout).some((ms, i) => i >= before && ms < PROMPT_MS);
+      const wait = { what: `see a prompt answer of ${target}`, timeoutMs: SETTLE_TIMEOUT_MS, giveUp };
+      await eventually(() => Promise.resolve(isPrompt()), wait).catch(() => undefined); // without one, all of them count
       child.kill("SIGINT");
       await ended;
       const counts = parsePingOutput(stdout, "settled");

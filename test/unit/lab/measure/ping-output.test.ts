@@ -4,6 +4,7 @@ import {
   countAnswers,
   parsePingOutput,
   roundTripsMs,
+  watchAnswers,
 } from "../../../../src/lab/measure/ping-output.ts";
 
 /** As iputils prints it: requests 1, 2 and 5 answered, 2 twice, 3 refused by a router, 4 and 6 not at all. */
@@ -74,6 +75,29 @@ describe("parsePingOutput", () => {
   it("gives null when ping did not get to its summary", () => {
     expect(parsePingOutput(OUTPUT.slice(0, OUTPUT.indexOf("---")), 6)).toBeNull();
     expect(parsePingOutput("", 1)).toBeNull();
+  });
+});
+
+describe("watchAnswers", () => {
+  const [head = "", ...replies] = OUTPUT.split(/(?<=\n)/);
+
+  it("tells when each of the first requests has its answer, however many of the later ones have", () => {
+    const hasAll = watchAnswers(2);
+    expect([head, replies[4], replies[0], replies[0], replies[1]].map((line) => hasAll(line ?? ""))).toEqual([
+      ...[false, false, false, false],
+      true,
+    ]);
+    expect(hasAll(replies[4] ?? "")).toBe(true);
+  });
+
+  it("reads lines that come in pieces, and takes no refusal for an answer", () => {
+    const hasAll = watchAnswers(2);
+    const piecesOf = (text: string): string[] => text.match(/[^]/g) ?? [];
+    expect(piecesOf(`${head}${replies[0] ?? ""}`).map(hasAll)).not.toContain(true);
+    const second = piecesOf(replies[1] ?? "").map(hasAll);
+    expect(second.indexOf(true)).toBe(second.length - 1);
+    const refused = watchAnswers(3);
+    expect(refused(replies.slice(0, 4).join(""))).toBe(false);
   });
 });
 

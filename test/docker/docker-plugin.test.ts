@@ -29,8 +29,10 @@ const SMALL_SUBNETS = { SubnetLen: 29 };
 const RESTARTED = 3;
 /** What dockerd waits for each request to a plugin that is not there. */
 const MISSING_PLUGIN_WAIT_MS = 15_000;
-/** Of a plugin and a container that dockerd starts with, on a busy machine. */
-const PLUGIN_START_BAR_MS = 5_000;
+/** Of a plugin and a container that dockerd starts with, on a busy machine; one request to nobody takes longer. */
+const PLUGIN_START_BAR_MS = 10_000;
+/** On a busy machine. */
+const AGENT_START_TIMEOUT_MS = 30_000;
 
 /** Ends dockerd, does something meanwhile, and starts it; resolves with the time that its start took. */
 async function restartMs(engine: DockerEngine, meanwhile: () => Promise<void>): Promise<number> {
@@ -142,12 +144,10 @@ describeOnEngines("docker network create -d twill", () => {
       const lonely = await here.engine.run("lonely", { network: NETWORK });
       const other = await there.engine.run("other", { network: NETWORK });
       expect((await lonely.ping(other.address, { count: 1, lingerMs: 200 })).received).toBe(0);
-      await here.host.startAgent(["--ip-masq"]);
+      await (await here.host.startAgent(["--ip-masq"])).waitReady(AGENT_START_TIMEOUT_MS);
       await eventually(
         async () => (await lonely.ping(other.address, { count: 1, lingerMs: 200 })).lost === 0,
-        {
-          timeoutMs: 20_000,
-        },
+        { timeoutMs: 20_000 },
       );
       expect(await other.ping(lonely.address, { count: 20, intervalMs: 10 })).toMatchObject({ lost: 0 });
     });

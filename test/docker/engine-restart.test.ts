@@ -13,7 +13,7 @@ import { probed, showProbe } from "../support/pod-probe.ts";
 const RULES_BAR_MS = 2_000;
 
 /** From the end of an agent in user space to the first packet that its successor carries, on a busy machine. */
-const AGENT_BAR_MS = 5_000;
+const AGENT_BAR_MS = 15_000;
 
 /** How containers get addresses of their host's lease. */
 interface Way {

@@ -12,13 +12,19 @@ import { itRunsTheComposeLab } from "../support/docker/compose-tests.ts";
 import type { DockerEngine } from "../support/docker/docker-engine.ts";
 import { describeOnEngines } from "../support/docker/engine-machine.ts";
 import { startOutsideEngine } from "../support/docker/outside-engine.ts";
+import { expectAllAnswered } from "../support/docker/pod-pings.ts";
+import type { RunInPod } from "../support/docker/pod-pings.ts";
+import { eventually } from "../support/eventually.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const IMAGE = "twill-test/twill:latest";
 const MAX_IMAGE_BYTES = 350e6;
 const CONFIG = '{"Network":"10.244.0.0/16"}';
 const BUILD_TIMEOUT_MS = 600_000;
-const PINGS = 20;
+/** Two of the health check's intervals and an agent's start, on a busy machine. */
+const HEALTHY_TIMEOUT_MS = 120_000;
+/** Healthy is who has a subnet; of another host's it hears a moment after that has one. */
+const HEARD = { timeoutMs: 20_000 };
 
 /** A container that opens a TUN device and forwards; testcontainers has no words for devices and sysctls. */
 class HostContainer extends GenericContainer {
@@ -60,13 +66,13 @@ async function startHost(network: StartedNetwork, capabilities: string[]): Promi
     .withAddedCapabilities(...capabilities)
     .withNetwork(network)
     .withEnvironment({ FLANNELD_ETCD_ENDPOINTS: "http://etcd:2379", FLANNELD_IP_MASQ: "true" })
-    .withWaitStrategy(Wait.forHealthCheck())
+    .withWaitStrategy(Wait.forHealthCheck().withStartupTimeout(HEALTHY_TIMEOUT_MS))
     .start();
 }
 
 /** Runs a command in a container that must succeed; resolves with what it printed. */
-async function run(container: StartedTestContainer, argv: string[]): Promise<string> {
-  const { exitCode, output } = await container.exec(argv);
+async function run(container: StartedTestContainer, argv: readonly string[]): Promise<string> {
+  const { exitCode, output } = await container.exec([...argv]);
   expect(exitCode, `${argv.join(" ")}: ${output}`).toBe(0);
   return output.trim();
 }
@@ -114,11 +120,11 @@ describeOnEngines("the image", () => {
       [hosts[0], first, second],
       [hosts[1], second, first],
     ] as const) {
-      const inPod = ["twill", "pod", "exec", "web", "--"];
-      const pings = await run(host, [...inPod, "ping", "-c", `${PINGS}`, "-i", "0.05", other ?? ""]);
-      expect(pings).toContain(`${PINGS} received, 0% packet loss`);
+      const inPod: RunInPod = (argv) => run(host, ["twill", "pod", "exec", "web", "--", ...argv]);
+      await eventually(() => inPod(["ping", "-c", "1", "-W", "1", other ?? ""]), HEARD);
+      await expectAllAnswered(inPod, other ?? "");
       const fetched = `fetch("http://${other ?? ""}:8080/").then(async (r) => console.log(await r.text()))`;
-      expect(await run(host, [...inPod, "node", "-e", fetched])).toContain(own);
+      expect(await inPod(["node", "-e", fetched])).toContain(own);
     }
     await Promise.all(hosts.map((host) => host.stop()));
   });

@@ -20,7 +20,7 @@ const CACHE = join(ROOT, "build/docker");
 const DIGEST_DIGITS = 16;
 /** debootstrap and two `apt-get install`: a minute. */
 const MAKE_TIMEOUT_MS = 280_000;
-const SAVE_TIMEOUT_MS = 60_000;
+const SAVE_TIMEOUT_MS = 120_000;
 
 /** Gives both to the engine, which must reach package registries if they are not in build/ yet. */
 export async function addBaseImages(engine: DockerEngine): Promise<BaseImages> {

@@ -6,8 +6,8 @@ import { eventually } from "../eventually.ts";
 import { COMPOSE_HOSTS } from "./compose-lab.ts";
 import type { ComposeLab } from "./compose-lab.ts";
 import { fromComposePage } from "./compose-page.ts";
+import { expectAllAnswered } from "./pod-pings.ts";
 
-const PINGS = 20;
 const WAIT_FOR_PODS = { timeoutMs: 60_000, pollMs: 100 };
 const PREFIX = "/coreos.com/network";
 const IN_POD = ["twill", "pod", "exec", "web", "--"];
@@ -65,8 +65,7 @@ export async function expectTraffic(lab: ComposeLab, addresses: readonly string[
     const sent = await lab.exec(host, [...IN_POD, "node", "-e", SEND, next]);
     expect(sent).toMatch(SENT_INTACT);
     for (const other of [next, ...others]) {
-      const pings = await lab.exec(host, [...IN_POD, "ping", "-c", `${PINGS}`, "-i", "0.05", other]);
-      expect(pings).toContain(`${PINGS} received, 0% packet loss`);
+      await expectAllAnswered((argv) => lab.exec(host, [...IN_POD, ...argv]), other);
       const fetched = `fetch("http://${other}:8080/").then(async (r) => console.log(await r.text()))`;
       const said = await lab.exec(host, [...IN_POD, "node", "-e", fetched]);
       expect(said.split(" was asked by ")).toEqual([expect.stringContaining(other), addresses[index]]);

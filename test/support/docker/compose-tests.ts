@@ -20,6 +20,9 @@ import { fromComposePage } from "./compose-page.ts";
 import type { DockerEngine } from "./docker-engine.ts";
 import { FOOTPRINT_KINDS } from "./engine-footprint.ts";
 
+/** A look at all hosts runs a dozen commands in containers: some seconds on a busy machine. */
+const SETTLED = { timeoutMs: 60_000 };
+
 /** Where the lab runs, and of what images. */
 export interface ComposePlace {
   readonly engine: DockerEngine;
@@ -113,7 +116,7 @@ export function itRunsTheComposeLab(place: () => ComposePlace): void {
     const kinds = (await lab.leftovers()).map((line) => line.split(" ")[0]);
     expect([...new Set(kinds)].sort()).toEqual(FOOTPRINT_KINDS);
     await lab.down();
-    expect(await lab.leftovers()).toEqual([]);
+    await eventually(async () => expect(await lab.leftovers()).toEqual([]), SETTLED);
   });
 
   it("is taken down when `up` has failed on the way", async () => {
@@ -122,7 +125,7 @@ export function itRunsTheComposeLab(place: () => ComposePlace): void {
     await expect(failed.up({ TWILL_ETCD_IMAGE: TWILL_BASE })).rejects.toThrow(/etcd.*not found/s);
     expect(await failed.leftovers()).toContain("network twill-compose_underlay");
     await failed[Symbol.asyncDispose]();
-    expect(await failed.leftovers()).toEqual([]);
+    await eventually(async () => expect(await failed.leftovers()).toEqual([]), SETTLED);
   });
 }
 
@@ -137,7 +140,7 @@ async function expectCarried(lab: ComposeLab, way: Way): Promise<string[]> {
   const seconds = (performance.now() - startMs) / 1000;
   console.info(`${way.backend}, ${way.datapath}: pods answer ${seconds.toFixed(1)} s after \`up\``);
   await expectTraffic(lab, addresses);
-  await eventually(() => expectSettled(lab, way));
+  await eventually(() => expectSettled(lab, way), SETTLED);
   return addresses;
 }
 

@@ -27,6 +27,8 @@ const START_TIMEOUT_MS = 60_000;
 /** Without live-restore dockerd gives each container 10 s to end. */
 const STOP_TIMEOUT_MS = 30_000;
 const PING_TIMEOUT_MS = 1_000;
+/** Some seconds for 250 MB; the rest is for a busy disk. */
+const LOAD_TIMEOUT_MS = 120_000;
 /** Part of the log that an error repeats, in UTF-16 units. */
 const SHOWN_LOG = 1_500;
 
@@ -129,10 +131,10 @@ export class DockerEngine implements AsyncDisposable {
 
   /** Reads an image that `docker save` wrote. */
   async loadImage(archive: string): Promise<void> {
-    await this.docker(["load", "--input", archive]);
+    await this.docker(["load", "--input", archive], { timeoutMs: LOAD_TIMEOUT_MS });
   }
 
-  /** Starts a container, which serves {@link WEB_DIRECTORY} unless its options have another command. */
+  /** Starts a container; unless its options have another command, it serves {@link WEB_DIRECTORY} when this resolves. */
   async run(name: string, options: ContainerOptions = {}): Promise<EngineContainer> {
     return await EngineContainer.run(this, this.namespace, name, options);
   }

@@ -1,9 +1,12 @@
 /** A container of an engine, which tests use like a lab's pod: programs of the machine run in its network namespace. */
+import { readFile } from "node:fs/promises";
 import { OverlayError } from "../../../src/net/overlay-error.ts";
 import { LabPod } from "../../../src/lab/host/lab-pod.ts";
 import type { Namespace } from "../../../src/lab/machine/namespace.ts";
+import type { RunOptions } from "../../../src/lab/machine/run-command.ts";
 import { TOKEN_VARIABLE } from "../../../src/lab/record/lab-record.ts";
-import { BUSYBOX_IMAGE } from "./busybox-image.ts";
+import { eventually } from "../eventually.ts";
+import { BUSYBOX_IMAGE, WEB_PORT } from "./busybox-image.ts";
 import type { DockerEngine } from "./docker-engine.ts";
 import { NamespaceOfProcess } from "./namespace-of-process.ts";
 
@@ -20,6 +23,11 @@ export interface ContainerOptions {
 
 /** The web server handles no SIGTERM as first process, and dockerd would wait 10 s for it. */
 const BUSYBOX_STOP = "--stop-signal=SIGKILL";
+
+/** A web server listens in a moment, and what it has printed takes another to get from its pipe into Docker's log. */
+const MOMENT = { timeoutMs: 20_000 };
+/** A line of /proc/PID/net/tcp: its port on every address, state LISTEN. */
+const LISTENS = new RegExp(`: 00000000:${WEB_PORT.toString(16).toUpperCase()} \\S+ 0A `);
 
 /** The part of `docker inspect` that a test asks for. */
 interface Inspected {
@@ -55,7 +63,9 @@ export class EngineContainer extends LabPod {
     const stop = options.image === undefined ? [BUSYBOX_STOP] : [];
     const run = ["run", "--detach", "--name", name, ...network, ...stop, ...(options.flags ?? [])];
     await engine.docker([...run, options.image ?? BUSYBOX_IMAGE, ...(options.command ?? [])]);
-    return await EngineContainer.find(engine, host, name);
+    const container = await EngineContainer.find(engine, host, name);
+    if (options.image === undefined && options.command === undefined) await container.#serves();
+    return container;
   }
 
   /** The running container of this name. @throws {OverlayError} `ERR_LAB_FAILED` */
@@ -68,12 +78,20 @@ export class EngineContainer extends LabPod {
   }
 
   /** Runs a program of the container's own in it; resolves with its output. @throws {OverlayError} `ERR_LAB_FAILED` */
-  async dockerExec(argv: readonly string[]): Promise<string> {
-    return await this.#engine.docker(["exec", this.name, ...argv]);
+  async dockerExec(argv: readonly string[], options: RunOptions = {}): Promise<string> {
+    return await this.#engine.docker(["exec", this.name, ...argv], options);
   }
 
-  /** What the container has printed on its standard output. */
-  async logs(): Promise<string> {
-    return await this.#engine.docker(["logs", this.name]);
+  /** Waits until the container has printed this on its standard output. @throws {Error} with what it has printed */
+  async printed(text: string): Promise<void> {
+    await eventually(async () => {
+      const log = await this.#engine.docker(["logs", this.name]);
+      if (!log.includes(text))
+        throw new Error(`Container ${this.name} has not printed "${text}" but: ${log}`);
+    }, MOMENT);
+  }
+
+  async #serves(): Promise<void> {
+    await eventually(async () => LISTENS.test(await readFile(`/proc/${this.pid}/net/tcp`, "utf8")), MOMENT);
   }
 }

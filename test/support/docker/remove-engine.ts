@@ -1,6 +1,9 @@
 /** Taking an engine down, whatever is left of it: of one that runs, of one whose test was killed. */
+import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { Server } from "node:net";
 import { join } from "node:path";
 import { hasErrorCode } from "../../../src/files/file-error.ts";
 import { waitGone } from "../../../src/lab/machine/lab-process.ts";
@@ -15,6 +18,12 @@ import { eventually } from "../eventually.ts";
 import { ENGINES_DIRECTORY, ENGINE_VARIABLE, cgroupParent, engineDirectory, makerOf } from "./engine-name.ts";
 
 const CGROUPS = "/sys/fs/cgroup";
+/** The kernel has cleared all places of a killed engine by then, on a busy machine too. */
+const CLEARED = { timeoutMs: 30_000 };
+/** Bound by who sweeps: an abstract socket leaves no file, and goes with its process. */
+const SWEEP_LOCK = "\0twill-test-engines-sweep";
+/** A sweep before ours removes some engines. */
+const SWEEP_LOCK_WAIT = { timeoutMs: 60_000 };
 
 /**
  * Kills an engine and its containers and removes its files and cgroups. Mounts need no removal: all of them are in mount
@@ -28,7 +37,7 @@ export async function removeEngine(name: string): Promise<void> {
   }
   for (const hierarchy of await cgroupHierarchies()) {
     // The kernel frees a dead process's place in its cgroup a moment after its end.
-    await eventually(() => removeCgroup(join(hierarchy, cgroupParent(name))));
+    await eventually(() => removeCgroup(join(hierarchy, cgroupParent(name))), CLEARED);
   }
   await rm(engineDirectory(name), { recursive: true, force: true });
   await rmdir(ENGINES_DIRECTORY).catch((err: unknown) => {
@@ -36,8 +45,29 @@ export async function removeEngine(name: string): Promise<void> {
   });
 }
 
-/** Removes engines whose makers are dead; resolves with their names. */
+/** Removes engines whose makers are dead; resolves with their names. One sweep at a time, whichever process asks for it. */
 export async function sweepEngines(): Promise<string[]> {
+  return await sweepingAlone((sweep) => sweep());
+}
+
+/** Does something while no process sweeps but by the `sweep` it is given. */
+export async function sweepingAlone<T>(act: (sweep: () => Promise<string[]>) => Promise<T>): Promise<T> {
+  const lock = await eventually(() => bind(SWEEP_LOCK), SWEEP_LOCK_WAIT);
+  try {
+    return await act(sweep);
+  } finally {
+    lock.close();
+  }
+}
+
+/** Rejects when another process has it. */
+async function bind(path: string): Promise<Server> {
+  const server = createServer().listen(path);
+  await once(server, "listening");
+  return server;
+}
+
+async function sweep(): Promise<string[]> {
   const left = (await entriesOf(ENGINES_DIRECTORY)).filter((name) => {
     const maker = makerOf(name);
     return maker !== null && !isRunning(maker);

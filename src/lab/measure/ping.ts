@@ -44,8 +44,6 @@ const DEFAULT_BYTES = 84;
 const HEADER_BYTES = 28;
 /** Room for the start of ping and a busy machine, above the time its packets take. */
 const SPARE_MS = 15_000;
-/** Of an answer that comes at once: with it no more requests are under way than are left out. */
-const PROMPT_MS = (MAX_UNDER_WAY * DEFAULT_INTERVAL_MS) / 2;
 /** How long a busy machine is waited for to answer at once. */
 const SETTLE_TIMEOUT_MS = 1_000;
 
@@ -75,6 +73,8 @@ export async function ping(from: Namespace, target: string, options: PingOptions
 /** Starts requests that go on until `stop`. */
 export function startPing(from: Namespace, target: string, options: PingProbeOptions = {}): RunningPing {
   const argv = [...pingArguments(options), "--", target];
+  // With an answer that comes at once no more requests are under way than are left out.
+  const promptMs = (MAX_UNDER_WAY * (options.intervalMs ?? DEFAULT_INTERVAL_MS)) / 2;
   const child = from.start(argv, { stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
@@ -102,7 +102,7 @@ export function startPing(from: Namespace, target: string, options: PingProbeOpt
     },
     async stop() {
       const before = roundTripsMs(stdout).length;
-      const isPrompt = (): boolean => roundTripsMs(stdout).some((ms, i) => i >= before && ms < PROMPT_MS);
+      const isPrompt = (): boolean => roundTripsMs(stdout).some((ms, i) => i >= before && ms < promptMs);
       const wait = { what: `see a prompt answer of ${target}`, timeoutMs: SETTLE_TIMEOUT_MS, giveUp };
       await eventually(() => Promise.resolve(isPrompt()), wait).catch(() => undefined); // without one, all of them count
       child.kill("SIGINT");

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { formatHosts } from "../../../../src/bench/hosts/format-hosts.ts";
-import { peersOf } from "../../../../src/bench/hosts/hosts-bench.ts";
+import { peersOf, runHostsBench } from "../../../../src/bench/hosts/hosts-bench.ts";
 import type { HostRun, Path } from "../../../../src/bench/hosts/hosts-bench.ts";
+import { latePing } from "../../../support/late-ping.ts";
 
 const PEER = { subnet: "10.244.7.0/24", underlayIp: "192.0.2.2", overlayIp: "10.244.7.1" };
 
@@ -25,6 +26,27 @@ describe("peersOf", () => {
     expect(() => peersOf({ ready: false, notReadyReason: "waiting for the lease", peers: [] })).toThrow(
       "Cannot measure from this host: waiting for the lease",
     );
+  });
+});
+
+describe("runHostsBench", () => {
+  it("counts no ping as lost whose answer comes late", async () => {
+    const measured = { end: { sum_received: { bytes: 800, bits_per_second: 6400 } } };
+    const runs = await runHostsBench({
+      peers: [PEER],
+      repeats: 1,
+      secondsPerRun: 1,
+      from: (_path, [program = "", ...args]) =>
+        program === "ping"
+          ? latePing({ which: 200, late: 90 }, args)
+          : ["printf", "%s", JSON.stringify(measured)],
+      onRun: () => undefined,
+      signal: new AbortController().signal,
+    });
+    expect(runs).toMatchObject([
+      { path: "underlay", bitsPerSecond: 6400, roundTripMs: 0.2, pings: 200, lostPings: 0 },
+      { path: "overlay", pings: 200, lostPings: 0 },
+    ]);
   });
 });
 

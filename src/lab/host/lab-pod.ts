@@ -1,4 +1,5 @@
 import type { Ipv4Address } from "../../net/ipv4.ts";
+import { waitForCarrier } from "../machine/carrier.ts";
 import type { Namespace } from "../machine/namespace.ts";
 import { LabNode } from "./lab-node.ts";
 import type { SubnetFile } from "../../files/subnet-file.ts";
@@ -46,7 +47,7 @@ async function readBridgeAddresses(host: Namespace, signal?: AbortSignal): Promi
   return links.flatMap((link) => (link.addr_info ?? []).map((info) => `${info.local}/${info.prefixlen}`));
 }
 
-/** Connects a pod's namespace to the bridge of its host and gives it its address and default route. */
+/** Connects a pod's namespace to the bridge of its host and gives it its address and default route. Resolves when it carries. */
 export async function connectPod(
   host: Namespace,
   pod: Namespace,
@@ -70,6 +71,8 @@ export async function connectPod(
     ],
     signal,
   );
+  await waitForCarrier(pod, ["eth0"], signal);
+  await waitForCarrier(host, [device, POD_BRIDGE], signal);
 }
 
 /** Changes the MTU of the bridge and of both ends of every pod's veth; `pods` in the order they were connected. */

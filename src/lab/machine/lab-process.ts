@@ -22,8 +22,8 @@ export interface LabProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A killed process is gone long before, unless the kernel holds it. */
-const KILL_TIMEOUT_MS = 5_000;
+/** A killed process is gone long before, unless the kernel holds it, as in a sync of a busy disk. */
+const KILL_TIMEOUT_MS = 30_000;
 /** How long an end that nobody tells us is looked for in vain: as long as it takes. */
 const UNTOLD_END_POLL_MS = 100;
 

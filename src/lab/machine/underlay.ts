@@ -1,5 +1,6 @@
 /** The network between the hosts: one bridge, with a router on it that knows nothing of the overlay. */
 import { ROUTER_IP, UNDERLAY_NETWORK } from "../record/address-plan.ts";
+import { waitForCarrier } from "./carrier.ts";
 import type { Namespace } from "./namespace.ts";
 
 /** Bridge in the underlay's namespace. */
@@ -22,7 +23,7 @@ export async function makeUnderlay(underlay: Namespace, mtu: number, signal?: Ab
   );
 }
 
-/** Plugs a host into the bridge: eth0 with its underlay address, default route through the router. */
+/** Plugs a host into the bridge: eth0 with its underlay address, default route through the router. Resolves when it carries. */
 export async function connectHost(
   underlay: Namespace,
   host: Namespace,
@@ -40,4 +41,6 @@ export async function connectHost(
     signal,
   );
   await underlay.ip([`link set ${plan.name} master ${UNDERLAY_BRIDGE} up`], signal);
+  await waitForCarrier(host, [HOST_DEVICE], signal);
+  await waitForCarrier(underlay, [plan.name, UNDERLAY_BRIDGE], signal);
 }

@@ -15,8 +15,8 @@ const BARE = [DEFAULT_ROUTE, POD_ROUTE, UNDERLAY_ROUTE];
 const ROUTED = [DEFAULT_ROUTE, OVERLAY_ROUTE, BLACKHOLE, POD_ROUTE, UNDERLAY_ROUTE];
 
 const FLOOD = fileURLToPath(new URL("../support/flood.ts", import.meta.url));
-/** A second to close; far more than it takes, and less than one packet of the stuck underlay below. */
-const MAX_CLOSE_MS = 1_000;
+/** Far more than it takes on a busy machine, and less than one packet of the stuck underlay below: 120 bytes in 120 s. */
+const MAX_CLOSE_MS = 10_000;
 
 /** Addresses of another host's subnet, as the pods of h1 and h1 itself see them. */
 const ELSEWHERE = "10.244.2.2";
@@ -217,10 +217,9 @@ describe("forwarding of the udp backend", () => {
     await ping(h1.pod, ELSEWHERE, { count: 20, isAnswered: false });
 
     const each = { encapSent: 20, encapBytes: 20 * 84, decapDelivered: 20, decapBytes: 20 * 84 };
-    await eventually(async () => {
-      expect(await nonZero(onH1)).toEqual(each);
-    });
-    expect(await nonZero(onH2)).toEqual(each);
+    for (const backend of [onH1, onH2]) {
+      await eventually(async () => expect(await nonZero(backend)).toEqual(each));
+    }
     expect(await network.leaks()).toBe(0);
   });
 
@@ -307,7 +306,7 @@ describe("the way out of the overlay", () => {
     await end(await h1.openBackend());
 
     expect(await h1.show()).toEqual([
-      expect.stringMatching(/flannel0: <NO-CARRIER,/),
+      expect.stringMatching(/flannel0: <POINTOPOINT,MULTICAST,NOARP,UP> /), // LOWER_UP would be its carrier
       expect.stringContaining(" inet 10.244.1.0/32 "),
       ...ROUTED,
     ]);

@@ -11,6 +11,7 @@ import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { SourceCheck } from "../../src/backends/backend.ts";
 import type { DatapathOptions, DatapathState } from "../../src/datapath/choose-engine.ts";
+import { waitForCarrier } from "../../src/lab/machine/carrier.ts";
 import { installLeakCounter, readLeakCounter } from "../../src/lab/machine/leak-counter.ts";
 import { NETNS_DIRECTORY, Namespace, makeNamespaces } from "../../src/lab/machine/namespace.ts";
 import { runCommand } from "../../src/lab/machine/run-command.ts";
@@ -171,11 +172,13 @@ export class BackendHost {
       "link set eth0 up",
       `route add default via ${net}.1`,
     ]);
+    await waitForCarrier(this.namespace, ["pod1"]);
+    await waitForCarrier(this.pod, ["eth0"]);
   }
 
   /**
-   * What `ip` prints for the overlay device and the main table, one fact for each line. Without the mark
-   * `linkdown`, which the kernel sets up to a second after the carrier went.
+   * What `ip` prints for the overlay device and the main table, one fact for each line. Without what the kernel notes up to
+   * a second after a carrier came or went; that there is one shows at once, in the flag `LOWER_UP`.
    */
   async show(): Promise<string[]> {
     const run = async (...args: string[]): Promise<string> =>
@@ -186,7 +189,7 @@ export class BackendHost {
     return [...links.split("\n"), ...addresses.split("\n"), ...routes.split("\n")]
       .map((line) =>
         line
-          .replace(/ linkdown|\\/g, "")
+          .replace(/ linkdown| state [A-Z]+|NO-CARRIER,|\\/g, "")
           .replace(/\s+/g, " ")
           .trim(),
       )

@@ -17,7 +17,7 @@ const SECTIONS: readonly Section[] = [
   { command: "ip -d -o link show type vxlan", tidy: (output) => linesOf(withoutIndexes(output)) },
   { command: "ip -d -o link show type tun", tidy: (output) => linesOf(withoutIndexes(output)) },
   { command: "ip -o -4 address show", tidy: (output) => linesOf(withoutIndexes(output)) },
-  { command: "ip -N -4 route show table all", tidy: linesOf },
+  { command: "ip -N -4 route show table all", tidy: (output) => linesOf(withoutMarks(output)) },
   { command: "ip -4 rule show", tidy: linesOf },
   { command: "ip -4 neigh show nud permanent", tidy: linesOf },
   { command: "bridge fdb show", tidy: vxlanEntries },
@@ -44,12 +44,17 @@ function linesOf(output: string): string[] {
     .sort();
 }
 
-/** A device that was made again has another index; its state follows from its flags. */
+/** A device that was made again has another index; its state follows from its flags, and is noted up to a second late. */
 function withoutIndexes(output: string): string {
   return output
     .replaceAll(/^[0-9]+: /gm, "")
     .replaceAll(/@if[0-9]+/g, "")
-    .replaceAll(/ state [A-Z]+\b/g, "");
+    .replaceAll(/ state [A-Z]+\b|NO-CARRIER,/g, "");
+}
+
+/** The mark of routes over a device without carrier comes and goes as late. */
+function withoutMarks(output: string): string {
+  return output.replaceAll(" linkdown", "");
 }
 
 /** Entries of bridges come and go with the pods' traffic. */

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openLab } from "../../src/lab/lab.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
-import { makeLabFolder, removeLabFolder } from "../support/lab-folder.ts";
+import { makeLabFolder, ownName, removeLabFolder } from "../support/lab-folder.ts";
 
 const TWILL = fileURLToPath(new URL("../../bin/twill", import.meta.url));
 
@@ -33,7 +33,8 @@ async function expectAllAnswered(lab: Lab | null, overlayMtu: number): Promise<v
 
 describe("twill lab up", () => {
   it("takes hosts that carry vxlan each in its own way, keeps that over restarts, and shows it", async () => {
-    const named = ["--name", "mixed", "--state-dir", stateDirectory];
+    const name = ownName("mixed");
+    const named = ["--name", name, "--state-dir", stateDirectory];
     const flags = ["--host-flags", "h2=--datapath=kernel", "--host-flags", "h3=--engine=dgram --queues=1"];
     const up = await runCommand([TWILL, "lab", "up", "--backend", "vxlan", ...flags, ...named]);
     try {
@@ -46,13 +47,13 @@ describe("twill lab up", () => {
       expect(restarted).toMatchObject({ code: 0, stderr: "" });
 
       const status = await runChecked([TWILL, "lab", "status", ...named]);
-      expect(status).toMatch(/^Lab mixed: backend vxlan, overlay /);
+      expect(status).toMatch(/^Lab mixed-[0-9]+: backend vxlan, overlay /);
       expect(status.match(/ ready +(native|kernel|dgram) +2 /g)?.map((text) => text.split(/ +/)[2])).toEqual([
         "native",
         "kernel",
         "dgram",
       ]);
-      const lab = await openLab("mixed", stateDirectory);
+      const lab = await openLab(name, stateDirectory);
       const link = (await lab?.host(1).execChecked(["ip", "-d", "link", "show", "flannel.1"])) ?? "";
       expect(link).toContain("vxlan id 1 local 192.0.2.2 dev eth0");
       await expectAllAnswered(lab, 1450);
@@ -63,7 +64,8 @@ describe("twill lab up", () => {
   });
 
   it("takes options of a backend, and a backend that sends in clear", async () => {
-    const named = ["--name", "clear", "--hosts", "2", "--state-dir", stateDirectory];
+    const name = ownName("clear");
+    const named = ["--name", name, "--state-dir", stateDirectory];
     const direct = [
       "--backend",
       "vxlan",
@@ -76,18 +78,18 @@ describe("twill lab up", () => {
       [["--backend", "host-gw"], "routes, eth0", 1500],
       [direct, "native, flannel.7", 1450],
     ] as const) {
-      const up = await runCommand([TWILL, "lab", "up", ...options, ...named]);
+      const up = await runCommand([TWILL, "lab", "up", "--hosts", "2", ...options, ...named]);
       try {
         expect(up).toMatchObject({ code: 0, stderr: "" });
         expect(up.stdout).toContain(`| ${device} `);
-        const lab = await openLab("clear", stateDirectory);
+        const lab = await openLab(name, stateDirectory);
         await expectAllAnswered(lab, mtu);
         const h2 = lab?.host(1);
         const way = await lab?.host(0).execChecked(["ip", "route", "get", h2?.pod.address ?? ""]);
         expect(way).toContain("via 192.0.2.2 dev eth0");
         await expect(lab?.leakedPackets()).rejects.toThrow("in clear by design");
       } finally {
-        await runChecked([TWILL, "lab", "down", "--name", "clear", "--state-dir", stateDirectory]);
+        await runChecked([TWILL, "lab", "down", ...named]);
       }
     }
   });

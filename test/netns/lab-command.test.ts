@@ -12,7 +12,7 @@ import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
 import type { CommandResult } from "../../src/lab/machine/run-command.ts";
 import type { LabRecord } from "../../src/lab/record/lab-record.ts";
 import { endOf, printed } from "../support/child-output.ts";
-import { makeLabFolder, namespacesOf, removeLabFolder } from "../support/lab-folder.ts";
+import { makeLabFolder, namespacesOf, ownName, removeLabFolder } from "../support/lab-folder.ts";
 
 const TWILL = fileURLToPath(new URL("../../bin/twill", import.meta.url));
 const LEAVES_NOTHING = fileURLToPath(new URL("../support/lab-leaves-nothing.ts", import.meta.url));
@@ -55,7 +55,7 @@ async function writeAsVersion1(path: string): Promise<void> {
 describe("twill lab", () => {
   it("leaves nothing behind: namespaces, processes, mounts, devices, files", async () => {
     const { stdout, stderr, code } = await runCommand(
-      ["unshare", "--mount", "--pid", "--fork", "--mount-proc", process.execPath, LEAVES_NOTHING],
+      ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", process.execPath, LEAVES_NOTHING],
       { timeoutMs: 60_000 },
     );
     expect(stderr).toBe("");
@@ -67,7 +67,8 @@ describe("twill lab", () => {
   });
 
   it("goes up, shows itself, runs commands and passes their exit codes on, and goes down", async () => {
-    const named = ["--name", "cli", "--state-dir", stateDirectory];
+    const name = ownName("cli");
+    const named = ["--name", name, "--state-dir", stateDirectory];
     const files = join(stateDirectory, "files");
     await mkdir(files);
     const up = await runCommand([
@@ -88,7 +89,7 @@ describe("twill lab", () => {
       const status = await runChecked([TWILL, "lab", "status", ...named]);
       const [about, , h1, h2] = status.trimEnd().split("\n");
       expect(about).toMatch(
-        /^Lab cli: backend udp, overlay 10\.244\.0\.0\/16, underlay MTU 1500, etcd http:.* \(pid [0-9]+\)$/,
+        /^Lab cli-[0-9]+: backend udp, overlay 10\.244\.0\.0\/16, underlay MTU 1500, etcd http:.* \(pid [0-9]+\)$/,
       );
       expect(h1).toMatch(
         /^h1 +192\.0\.2\.1 +10\.244\.[0-9]+\.0\/24 +[0-9]+ +ready +native +1 +h1p1 10\.244\.[0-9]+\.2$/,
@@ -124,29 +125,30 @@ describe("twill lab", () => {
       });
     } finally {
       const down = await runCommand([TWILL, "lab", "down", ...named]);
-      expect(down).toMatchObject({ code: 0, stdout: "Lab cli is taken down.\n" });
+      expect(down).toMatchObject({ code: 0, stdout: `Lab ${name} is taken down.\n` });
     }
     expect(readdirSync(files)).toEqual([]);
     const again = await runCommand([TWILL, "lab", "down", ...named]);
-    expect(again).toMatchObject({ code: 0, stdout: "There is no lab cli.\n" });
+    expect(again).toMatchObject({ code: 0, stdout: `There is no lab ${name}.\n` });
   });
 
   it("takes over a lab of a version before, and takes it down", async () => {
-    const named = ["--name", "old", "--state-dir", stateDirectory];
+    const name = ownName("old");
+    const named = ["--name", name, "--state-dir", stateDirectory];
     await runChecked([TWILL, "lab", "up", "--hosts", "1", ...named]);
     try {
-      await writeAsVersion1(join(stateDirectory, "old", "lab.json"));
+      await writeAsVersion1(join(stateDirectory, name, "lab.json"));
       const status = await runCommand([TWILL, "lab", "status", ...named]);
       expect(status).toMatchObject({ code: 0, stderr: "" });
-      expect(status.stdout).toContain("Lab old: backend udp, ");
+      expect(status.stdout).toContain(`Lab ${name}: backend udp, `);
       expect(await runCommand([TWILL, "lab", "restart", ...named, "h1"])).toMatchObject({ code: 0 });
-      expect(namespacesOf("old")).toHaveLength(3);
-      await writeAsVersion1(join(stateDirectory, "old", "lab.json"));
+      expect(namespacesOf(name)).toHaveLength(3);
+      await writeAsVersion1(join(stateDirectory, name, "lab.json"));
     } finally {
       expect(await runCommand([TWILL, "lab", "down", ...named])).toMatchObject({ code: 0 });
     }
-    expect(namespacesOf("old")).toEqual([]);
-    expect(existsSync(join(stateDirectory, "old"))).toBe(false);
+    expect(namespacesOf(name)).toEqual([]);
+    expect(existsSync(join(stateDirectory, name))).toBe(false);
   });
 
   it.each([
@@ -155,15 +157,18 @@ describe("twill lab", () => {
     [["--backend-option", "VNI=seven"], "is not JSON"],
     [["--datapath", "kernel"], "udp packets always go through the agent"],
   ])("refuses %j before it makes anything", async (options, message) => {
-    const named = ["--name", "refused", "--state-dir", stateDirectory];
+    const name = ownName("refused");
+    const named = ["--name", name, "--state-dir", stateDirectory];
     const up = await runCommand([TWILL, "lab", "up", "--hosts", "1", ...options, ...named]);
     expect(up).toMatchObject({ code: 2, stdout: "" });
     expect(up.stderr).toContain(message);
-    expect(namespacesOf("refused")).toEqual([]);
+    expect(namespacesOf(name)).toEqual([]);
   });
 
   it("says what failed, keeps the logs and leaves nothing else", async () => {
-    const options = ["--hosts", "1", "--name", "bad", "--state-dir", stateDirectory];
+    const name = ownName("bad");
+    const named = ["--name", name, "--state-dir", stateDirectory];
+    const options = ["--hosts", "1", ...named];
     const fail = async (): Promise<CommandResult> =>
       await runCommand([TWILL, "lab", "up", ...options, "--underlay-mtu", "68"]); // no TUN is that small
     const first = await fail();
@@ -175,14 +180,14 @@ describe("twill lab", () => {
     const logs = /^The logs are kept in (.*)$/m.exec(up.stderr)?.[1] ?? "";
     expect(readdirSync(logs).sort()).toEqual(["etcd.log", "h1-agent.log"]);
     expect(readFileSync(join(logs, "h1-agent.log"), "utf8")).toContain("ERR_KERNEL_FAILED");
-    expect(namespacesOf("bad")).toEqual([]);
-    expect(existsSync(join(stateDirectory, "bad"))).toBe(false);
-    await runChecked([TWILL, "lab", "down", "--name", "bad", "--state-dir", stateDirectory]);
+    expect(namespacesOf(name)).toEqual([]);
+    expect(existsSync(join(stateDirectory, name))).toBe(false);
+    await runChecked([TWILL, "lab", "down", ...named]);
     expect(existsSync(logs)).toBe(false);
   });
 
   it("goes up whole when nobody reads its output any more", async () => {
-    const named = ["--name", "piped", "--state-dir", stateDirectory];
+    const named = ["--name", ownName("piped"), "--state-dir", stateDirectory];
     const up = spawn(TWILL, ["lab", "up", "--hosts", "1", ...named], { stdio: ["ignore", "pipe", "pipe"] });
     const ended = endOf(up);
     await printed(up, "on the underlay bridge");
@@ -196,13 +201,14 @@ describe("twill lab", () => {
   });
 
   it("shows an agent that ended, one that was started anew, and what only root may ask", async () => {
-    const named = ["--name", "again", "--state-dir", stateDirectory];
+    const name = ownName("again");
+    const named = ["--name", name, "--state-dir", stateDirectory];
     const lab = async (...args: string[]): Promise<CommandResult> =>
       await runCommand([TWILL, "lab", ...args]);
     await chmod(stateDirectory, 0o755);
     expect(await lab("up", "--hosts", "1", ...named)).toMatchObject({ code: 0 });
     try {
-      await (await openLab("again", stateDirectory))?.host(0).agent.stop();
+      await (await openLab(name, stateDirectory))?.host(0).agent.stop();
       expect(await lab("status", ...named)).toMatchObject({
         code: 1,
         stdout: expect.stringMatching(/^h1 .* ended /m) as string,
@@ -210,7 +216,7 @@ describe("twill lab", () => {
 
       const restarted = await lab("restart", ...named, "h1");
       expect(restarted).toMatchObject({ code: 0, stderr: "" });
-      const host = (await openLab("again", stateDirectory))?.host(0);
+      const host = (await openLab(name, stateDirectory))?.host(0);
       const byHand = host === undefined ? 0 : await replaceByHand(host);
       const status = await lab("status", ...named);
       expect(status).toMatchObject({ code: 0 });

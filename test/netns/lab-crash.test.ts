@@ -11,7 +11,7 @@ import type { LabOwner } from "../../src/lab/record/lab-record.ts";
 import { identifyProcess, isRunning, processesWithVariable } from "../../src/files/process-identity.ts";
 import { runChecked, runCommand } from "../../src/lab/machine/run-command.ts";
 import { endOf, printed } from "../support/child-output.ts";
-import { makeLabFolder, namespacesOf, removeLabFolder } from "../support/lab-folder.ts";
+import { makeLabFolder, namespacesOf, ownName, removeLabFolder } from "../support/lab-folder.ts";
 
 const MAKER = fileURLToPath(new URL("../support/lab-maker.ts", import.meta.url));
 const TWILL = fileURLToPath(new URL("../../bin/twill", import.meta.url));
@@ -38,7 +38,7 @@ describe("a lab whose maker was killed", () => {
     ["test", "up"],
     ["user", "hosts on the underlay bridge"],
   ] as const)("is swept by the next one of its kind (a %s's, killed at: %s)", async (owner, moment) => {
-    const name = "crashed";
+    const name = ownName("crashed");
     await killMaker(owner, name, moment);
     const record = await readLabRecord(join(stateDirectory, name));
     const mark = `${TOKEN_VARIABLE}=${record?.token ?? "none"}`;
@@ -47,33 +47,41 @@ describe("a lab whose maker was killed", () => {
     expect(status.code).toBe(1);
     expect(status.stdout.includes("Not finished: its lab up (pid ")).toBe(moment !== "up");
 
-    await runChecked(["ip", "netns", "add", "twl-other-h1"]);
-    const stranger = spawn("ip", ["netns", "exec", "twl-other-h1", "sleep", "60"], { stdio: "ignore" });
+    const other = ownName("other");
+    const othersHost = `twl-${other}-h1`;
+    await runChecked(["ip", "netns", "add", othersHost]);
+    const stranger = spawn("ip", ["netns", "exec", othersHost, "sleep", "60"], { stdio: "ignore" });
     const strangerIdentity = identifyProcess(stranger.pid ?? 0);
     try {
-      await using next = await createLab({ stateDirectory, owner, name: "next", hosts: 1, etcd: false });
+      await using next = await createLab({
+        stateDirectory,
+        owner,
+        name: ownName("next"),
+        hosts: 1,
+        etcd: false,
+      });
       expect(namespacesOf(name)).toEqual([]);
       expect(existsSync(join(stateDirectory, name))).toBe(false);
       expect(processesWithVariable(mark).filter(isRunning)).toEqual([]);
       expect(namespacesOf(next.name)).toHaveLength(2);
 
-      expect(namespacesOf("other")).toEqual(["twl-other-h1"]);
+      expect(namespacesOf(other)).toEqual([othersHost]);
       expect(strangerIdentity !== null && isRunning(strangerIdentity)).toBe(true);
     } finally {
       stranger.kill("SIGKILL");
       await endOf(stranger);
-      await runChecked(["ip", "netns", "del", "twl-other-h1"]);
+      await runChecked(["ip", "netns", "del", othersHost]);
     }
   });
 
   it("stays when it is a user's and complete, and is taken down by its name", async () => {
-    const name = "kept";
+    const name = ownName("kept");
     await killMaker("user", name, "up");
     {
       await using _next = await createLab({
         stateDirectory,
         owner: "user",
-        name: "next",
+        name: ownName("next"),
         hosts: 1,
         etcd: false,
       });

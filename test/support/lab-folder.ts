@@ -6,6 +6,11 @@ import { listLabs } from "../../src/lab/record/lab-store.ts";
 import { NETNS_DIRECTORY } from "../../src/lab/machine/namespace.ts";
 import { removeLab } from "../../src/lab/remove-lab.ts";
 
+/** A name for a lab of this test file: their namespaces are the machine's, where other files have labs meanwhile. */
+export function ownName(word: string): string {
+  return `${word}-${process.pid}`;
+}
+
 /** Makes the folder. */
 export function makeLabFolder(): string {
   return mkdtempSync(join(tmpdir(), "twill-lab-test-"));

@@ -1,6 +1,6 @@
 /**
- * Runs `twill lab up` and `twill lab down` where nothing else runs, and prints what there is before, between and
- * after, as JSON. To be run in its own mount and pid namespace, as pid 1 (unshare --mount --pid --fork --mount-proc).
+ * Runs `twill lab up` and `twill lab down` where nothing else runs, and prints what there is before, between and after, as
+ * JSON. To be run in its own mount, network and pid namespace, as pid 1 (unshare --mount --net --pid --fork --mount-proc).
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";

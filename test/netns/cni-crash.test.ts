@@ -65,6 +65,7 @@ printf '%s' "$result"
     const plugin = this.start("ADD", container, CONFIG, this.path);
     const delegate = await eventually(
       async () => Number(await readFile(join(this.plugins, "pid"), "utf8")) || false,
+      { timeoutMs: 20_000 },
     );
     plugin.kill();
     await plugin.ended;

@@ -14,7 +14,7 @@ import type { Container, HostNamespace } from "../support/libnetwork.ts";
 import { NetworkNamespace } from "../support/network-namespace.ts";
 
 const SUBNET = "10.244.7.0/24";
-const REPAIR = { timeoutMs: 10_000 };
+const REPAIR = { timeoutMs: 20_000 };
 /** Docker waits longer, but so it was promised. */
 const ANSWER_MS = 2000;
 /** As many as a host may have at its end. */
@@ -68,7 +68,7 @@ async function connect(network: DockerNetwork): Promise<Container> {
 }
 
 async function ping(from: Container, target: string): Promise<void> {
-  await from.namespace.run("ping", ["-n", "-c", "1", "-W", "2", target.split("/")[0] ?? ""]);
+  await from.namespace.run("ping", ["-n", "-c", "1", "-w", "10", target.split("/")[0] ?? ""]);
 }
 
 /** accept_ra and disable_ipv6 of each. */
@@ -272,7 +272,7 @@ describe("twill docker-plugin that frees what a crash of Docker has left", () =>
     await host.ip(["-batch", join(plugin.directory, "batch")]);
     expect(await countVeths()).toBe(LOST);
     await plugin.start();
-    await eventually(async () => expect(await hostDevices(host)).toEqual([])); // it answers before that
+    await eventually(async () => expect(await hostDevices(host)).toEqual([]), REPAIR); // it answers before that
   });
 });
 
@@ -319,7 +319,7 @@ describe("router advertisements of a container", () => {
     await eventually(async () => {
       await advertise({ namespace: other }); // until the bridge has carrier they are lost
       expect(await host.ip(["-6", "route", "show", "default"])).toContain("dev loud0");
-    });
+    }, REPAIR);
     const addresses = await host.ip(["-6", "-o", "address", "show"]);
     expect(addresses).toMatch(/loud0 +inet6 2001:db8:5:/);
     for (const device of ours) {

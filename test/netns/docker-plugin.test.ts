@@ -17,7 +17,7 @@ const SMALL_SUBNET = "10.244.7.64/26";
 const MTU = 1472;
 /** Of IPv4 and ICMP. */
 const PING_HEADERS = 28;
-const REPAIR_TIMEOUT_MS = 10_000;
+const REPAIR_TIMEOUT_MS = 20_000;
 
 let place: NetworkNamespace;
 let host: HostNamespace;
@@ -50,7 +50,7 @@ async function disconnect(network: DockerNetwork, container: Container): Promise
 
 /** One packet of this size that may not be cut; throws when no answer comes. */
 async function ping(from: Container, target: string, bytes = 84): Promise<void> {
-  const args = ["-n", "-c", "1", "-W", "2", "-M", "do", "-s", `${bytes - PING_HEADERS}`, bareOf(target)];
+  const args = ["-n", "-c", "1", "-w", "10", "-M", "do", "-s", `${bytes - PING_HEADERS}`, bareOf(target)];
   await from.namespace.run("ping", args);
 }
 

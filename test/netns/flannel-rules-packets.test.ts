@@ -74,10 +74,20 @@ class Hosts implements AsyncDisposable {
 
 type Place = "host" | "pod" | "remote" | "outside";
 
-/** Sends one echo request; resolves with the number of answers. */
-async function ping(hosts: Hosts, from: Place, args: readonly string[], waitSeconds = "5"): Promise<number> {
+/** Waits for an answer, and sends another request when one is late. */
+const UNTIL_ANSWERED = ["-w", "10"];
+/** Sends one request, and hardly waits. */
+const NO_ANSWER = ["-W", "0.2"];
+
+/** Sends an echo request; resolves with the number of answers. */
+async function ping(
+  hosts: Hosts,
+  from: Place,
+  args: readonly string[],
+  wait: readonly string[] = UNTIL_ANSWERED,
+): Promise<number> {
   const namespace = from === "host" ? hosts.host.namespace : hosts[from];
-  const command = ["ping", "-n", "-c", "1", "-W", waitSeconds, ...args].join(" ");
+  const command = ["ping", "-n", "-c", "1", ...wait, ...args].join(" ");
   const output = await namespace.run("sh", ["-c", `${command} || test $? = 1`]); // 1: no answer
   return Number(/(\d+) received/.exec(output)?.[1]);
 }
@@ -133,14 +143,14 @@ describe.each(["iptables-nft", "iptables-legacy"] as const)("forwarding by %s be
   it("lets the overlay pass where Docker drops, except for what DOCKER-USER drops", async () => {
     await using hosts = await Hosts.create();
     await hosts.host.runDocker(kind);
-    expect(await ping(hosts, "pod", ["10.244.2.2"], "0.2")).toBe(0);
+    expect(await ping(hosts, "pod", ["10.244.2.2"], NO_ANSWER)).toBe(0);
 
     await hosts.host.keep("selected iptables");
     expect(await ping(hosts, "pod", ["10.244.2.2"])).toBe(1);
     expect(await ping(hosts, "remote", ["10.244.1.2"])).toBe(1);
 
     await hosts.host.sh(`${kind} -I DOCKER-USER -s 10.244.1.2 -d 10.244.2.2 -j DROP`);
-    expect(await ping(hosts, "pod", ["10.244.2.2"], "0.2")).toBe(0);
+    expect(await ping(hosts, "pod", ["10.244.2.2"], NO_ANSWER)).toBe(0);
     expect(await hosts.host.sh(`${kind} -nvxL DOCKER-USER 1`)).toMatch(/^\s*1\s+84\s+DROP/);
     expect(await ping(hosts, "pod", ["198.51.100.2"])).toBe(1);
 

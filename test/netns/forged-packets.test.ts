@@ -109,7 +109,7 @@ it.each(ENGINES)("%s delivers none of the packets that a peer forges, and counts
   await using lab = await createLab({ hosts: 3, agentFlags: [`--engine=${engine}`] });
   const [victim, peer] = [lab.host(0), lab.host(1)];
   const count = engine === "native" ? FORGED : FORGED_FOR_DGRAM;
-  const before = await readToll(lab);
+  const before = await eventually(() => readToll(lab)); // no readiness waits for the guard
 
   const sent = await peer.namespace.execChecked(await forge(lab, peer.underlayIp, count), {
     timeoutMs: 120_000,
@@ -139,7 +139,7 @@ it.each(ENGINES)("%s delivers nothing of a stranger", async (engine) => {
   const count = engine === "native" ? FORGED : FORGED_FOR_DGRAM;
   await lab.underlay.ip([`addr add ${STRANGER}/32 dev br0`]);
   await victim.namespace.ip([`route add ${STRANGER}/32 dev eth0`]);
-  const before = await readToll(lab);
+  const before = await eventually(() => readToll(lab)); // no readiness waits for the guard
 
   const sent = await lab.underlay.execChecked(await forge(lab, STRANGER, count), { timeoutMs: 120_000 });
 

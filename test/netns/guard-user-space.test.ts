@@ -103,14 +103,16 @@ describe.each(USER_SPACE_WAYS)("the guard of $name in user space", ({ tunnel, co
     for (const host of [peer, stranger]) await host.ip(`route add ${own.subnet} via ${own.underlayIp}`);
     const ask = async (from: BackendHost): Promise<number> =>
       (await ping(from.namespace, deviceIp(own), { count: 10, isAnswered: false })).received;
-    expect(await ask(stranger)).toBe(10);
+    expect((await ping(stranger.namespace, deviceIp(own), { count: 10 })).received).toBeGreaterThanOrEqual(
+      10,
+    );
     await guardOwn();
     expect(await ask(stranger)).toBe(0);
     expect(await ask(peer)).toBe(0);
     await expectDrops(guard, { guardDropUnencapsulated: 20 });
 
     await guardOwn({ peers: [guarded(peer, true)] });
-    expect((await ping(peer.namespace, deviceIp(own), { count: 10 })).received).toBe(10);
+    expect((await ping(peer.namespace, deviceIp(own), { count: 10 })).received).toBeGreaterThanOrEqual(10);
     expect(await ask(stranger)).toBe(0);
     await expectDrops(guard, { guardDropUnencapsulated: 30 });
   });
@@ -118,8 +120,8 @@ describe.each(USER_SPACE_WAYS)("the guard of $name in user space", ({ tunnel, co
   it("lets nothing leave in clear for the overlay, and everything through the tunnel", async () => {
     await guardOwn();
     for (const from of [own.pod, own.namespace])
-      expect((await ping(from, podIp(peer), { count: 10 })).received).toBe(10);
-    expect((await ping(peer.pod, podIp(own), { count: 10 })).received).toBe(10);
+      expect((await ping(from, podIp(peer), { count: 10 })).received).toBeGreaterThanOrEqual(10);
+    expect((await ping(peer.pod, podIp(own), { count: 10 })).received).toBeGreaterThanOrEqual(10);
     await expectDrops(guard, {});
     expect(await bench.network.leaks()).toBe(0);
 

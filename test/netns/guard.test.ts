@@ -242,8 +242,8 @@ describe("the underlay", () => {
     const peers = [guarded(peer, true), guarded(stranger)];
     for (const tunnel of [DIRECT_TUNNEL, null]) {
       await bench.guardOwn({ tunnel, peers });
-      expect((await ping(own.pod, podIp(peer))).received).toBe(3);
-      expect((await ping(peer.pod, podIp(own))).received).toBe(3);
+      expect((await ping(own.pod, podIp(peer))).received).toBeGreaterThanOrEqual(3);
+      expect((await ping(peer.pod, podIp(own))).received).toBeGreaterThanOrEqual(3);
       await ping(own.pod, podIp(stranger), { count: 10, isAnswered: false });
       await expectDrops(guard, { guardDropLeak: 10 });
     }
@@ -257,7 +257,7 @@ describe("the underlay", () => {
       ...inside,
       underlayPrefixes: [prefixOf("192.0.2.0/24"), prefixOf("198.51.100.0/24")],
     });
-    expect((await ping(own.namespace, peer.underlayIp)).received).toBe(3);
+    expect((await ping(own.namespace, peer.underlayIp)).received).toBeGreaterThanOrEqual(3);
   });
 
   it("gets no answer in clear from the overlay device's address, but for direct peers", async () => {
@@ -266,7 +266,7 @@ describe("the underlay", () => {
     await own.ip(`route add ${peer.subnet} via ${peer.underlayIp}`);
     const ask = async (from: BackendHost): Promise<number> =>
       (await ping(from.namespace, deviceIp(own), { isAnswered: false })).received;
-    expect(await ask(stranger)).toBe(3);
+    expect((await ping(stranger.namespace, deviceIp(own))).received).toBeGreaterThanOrEqual(3);
     await bench.guardOwn();
     expect(await ask(stranger)).toBe(0);
     expect(await ask(peer)).toBe(0);
@@ -274,8 +274,8 @@ describe("the underlay", () => {
 
     await bench.guardOwn({ peers: [guarded(peer, true)], tunnel: DIRECT_TUNNEL });
     expect(await ask(stranger)).toBe(0);
-    expect((await ping(peer.namespace, deviceIp(own))).received).toBe(3);
-    expect((await ping(peer.pod, deviceIp(own))).received).toBe(3);
+    expect((await ping(peer.namespace, deviceIp(own))).received).toBeGreaterThanOrEqual(3);
+    expect((await ping(peer.pod, deviceIp(own))).received).toBeGreaterThanOrEqual(3);
     await expectDrops(guard, { guardDropUnencapsulated: 9 });
   });
 });

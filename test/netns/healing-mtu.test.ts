@@ -30,7 +30,7 @@ async function follows({ way, host }: Place, underlayMtu: number): Promise<numbe
 
 /** Sends one packet that must not be cut; resolves with what ping printed. */
 async function pingWhole({ host, peer }: Place, bytes: number): Promise<string> {
-  const argv = ["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", `${bytes - 28}`, peer.pod.address];
+  const argv = ["ping", "-n", "-c", "1", "-w", "10", "-M", "do", "-s", `${bytes - 28}`, peer.pod.address];
   return (await host.pod.exec(argv)).stdout;
 }
 

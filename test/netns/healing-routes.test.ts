@@ -22,8 +22,12 @@ const WITHIN_MS = 3_000;
 const FIGHT_MS = 5_000;
 /** One at once and one a second, and one more for a second that was cut in two. */
 const MIN_WRITES = 4;
-/** Bar: one write a second for each object. Times are those of the notifications. */
-const MIN_WRITE_INTERVAL_MS = 950;
+/**
+ * Bar: one write a second for each object. Times are those at which the notifications are read, of which a busy machine puts
+ * single ones off; so each write has half of its second for itself, and all together have theirs.
+ */
+const MIN_WRITE_INTERVAL_MS = 500;
+const MIN_MEAN_INTERVAL_MS = 950;
 const LEFT = "Route of somebody else has the place of ours, leaving it";
 
 const labs = useHealingLabs();
@@ -64,6 +68,8 @@ describe.each(WAYS)("routes of $name", (way) => {
     expect(writes.length).toBeGreaterThanOrEqual(MIN_WRITES); // damped, and never given up
     const intervals = atMs.slice(1).map((ms, i) => ms - (atMs[i] ?? 0));
     expect(Math.min(...intervals)).toBeGreaterThanOrEqual(MIN_WRITE_INTERVAL_MS);
+    const meanMs = intervals.reduce((sum, ms) => sum + ms, 0) / intervals.length;
+    expect(meanMs).toBeGreaterThanOrEqual(MIN_MEAN_INTERVAL_MS);
   });
 });
 

@@ -102,7 +102,7 @@ describe("a pod attached by twill-cni, where bridge masquerades", () => {
       expect(await host.givenAddresses()).toEqual([address, other].sort());
       await remove();
       expect(await host.givenAddresses()).toEqual([address]);
-      expect((await host.host.exec(["ping", "-c", "1", "-W", "2", address])).code).toBe(0);
+      expect((await host.host.exec(["ping", "-c", "1", "-w", "10", address])).code).toBe(0);
     } finally {
       await killLeader({ address, record, netns: "" });
     }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { identifyProcess, isRunning } from "../../src/files/process-identity.ts";
+import { MAX_UNDER_WAY, parsePingOutput } from "../../src/lab/measure/ping-output.ts";
 import { withPodsLock } from "../../src/pod/pods-lock.ts";
 import { eventually } from "../support/eventually.ts";
 import { createLab } from "../support/lab.ts";
@@ -14,6 +15,8 @@ import { PodHost } from "../support/pod-host.ts";
 import { recordOf } from "../support/started-pod.ts";
 
 const SLEEP = ["sleep", "3600"];
+/** Three commands that start at once, on a busy machine. */
+const START_TIMEOUT_MS = 20_000;
 
 let folder: string;
 let lab: Lab;
@@ -78,9 +81,14 @@ describe("twill pod", () => {
     expect((await two.host.subnetFile()).subnet.toString()).toBe(`${second.replace(/[0-9]+$/, "0")}/24`);
     expect((await one.pod("ip", "web")).stdout).toBe(`${first}\n`);
 
-    const ping = ["ping", "-n", "-c", "20", "-i", "0.05"];
-    expect((await one.exec("web", [...ping, second])).stdout).toContain("20 received, 0% packet loss");
-    expect((await two.exec("web", [...ping, first])).stdout).toContain("20 received, 0% packet loss");
+    const ping = ["ping", "-n", "-D", "-c", `${20 + MAX_UNDER_WAY}`, "-i", "0.05"];
+    for (const [host, target] of [
+      [one, second],
+      [two, first],
+    ] as const) {
+      const { stdout } = await host.exec("web", [...ping, target]);
+      expect(parsePingOutput(stdout, 20)).toMatchObject({ sent: 20, lost: 0 });
+    }
     const ask = [
       "node",
       "-e",
@@ -133,7 +141,7 @@ describe("twill pod", () => {
     const lockFile = join(one.podsDirectory, ".lock");
     const running = await withPodsLock(lockFile, async () => {
       const runs = Promise.all([1, 2, 3].map(() => one.run("web", SLEEP)));
-      await eventually(() => expect(openersOf(lockFile)).toBe(4)); // nobody goes on before it is free
+      await eventually(() => expect(openersOf(lockFile)).toBe(4), { timeoutMs: START_TIMEOUT_MS }); // nobody goes on before it is free
       return { runs };
     });
     const runs = await running.runs;

@@ -169,9 +169,9 @@ export class PluginHost implements AsyncDisposable {
     if (child === null) return null;
     this.#child = null;
     if (child.exitCode === null && child.signalCode === null) {
-      const exited = once(child, "exit");
+      const closed = once(child, "close"); // what it printed is read to its end
       child.kill(signal);
-      await exited;
+      await closed;
     }
     return child.exitCode ?? child.signalCode;
   }

@@ -21,13 +21,13 @@ export class RouteMonitor implements AsyncDisposable {
   /** Everything heard, but for the sign. */
   readonly changes: RouteChange[] = [];
   readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown>;
+  readonly #closed: Promise<unknown>;
   #hasSeenSign = false;
   #rest = "";
 
   private constructor(child: ChildProcess) {
     this.#child = child;
-    this.#exited = once(child, "exit");
+    this.#closed = once(child, "close"); // all that it printed is read
     child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#read(text));
   }
 
@@ -46,7 +46,7 @@ export class RouteMonitor implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill("SIGTERM");
-    await this.#exited;
+    await this.#closed;
   }
 
   #read(text: string): void {

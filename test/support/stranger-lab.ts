@@ -5,6 +5,7 @@
  *   pod ── [victim] ──┬── [peer] ── pod
  *                     └── [stranger], no agent
  */
+import { eventually } from "./eventually.ts";
 import { frameOf } from "./frames.ts";
 import { createLab } from "./lab.ts";
 import type { Lab, LabHost, LabPod } from "./lab.ts";
@@ -47,6 +48,8 @@ export async function createStrangerLab({ type, flags }: Encapsulation): Promise
       await agent.waitReady(READY_TIMEOUT_MS);
       await agent.waitForPeers(1, READY_TIMEOUT_MS);
     }
+    await guardKnows(victim, peer);
+    await guardKnows(peer, victim);
     await victim.addPod();
     await peer.addPod();
   } catch (err) {
@@ -54,6 +57,13 @@ export async function createStrangerLab({ type, flags }: Encapsulation): Promise
     throw err;
   }
   return { lab, victim, peer, stranger, [Symbol.asyncDispose]: () => lab.down() };
+}
+
+/** Waits until the host's guard stands, for which no readiness waits, and lets the other in. */
+async function guardKnows(host: LabHost, { underlayIp }: LabHost): Promise<void> {
+  const [, ...table] = GUARD_TABLE;
+  const look = ["nft", "get", "element", ...table, "nodes", `{ ${underlayIp} }`];
+  await eventually(async () => (await host.exec(look)).code === 0, { timeoutMs: READY_TIMEOUT_MS });
 }
 
 /** Payload of a datagram to the encapsulation port of `to`: a UDP packet from one pod to another, as a node sends it. */

@@ -53,6 +53,7 @@ export class PluginHost implements AsyncDisposable {
   readonly #subnetFile: string;
   #child: ChildProcess | null = null;
   #output = "";
+  #lastAnswerMs = NaN;
 
   private constructor(place: Place, directory: string, subnetFile: string | null, socket: string | null) {
     this.#place = place;
@@ -155,9 +156,16 @@ export class PluginHost implements AsyncDisposable {
     return this.#child?.pid ?? NaN;
   }
 
+  /** Time from the last request that was answered to its answer. */
+  get lastAnswerMs(): number {
+    return this.#lastAnswerMs;
+  }
+
   /** The answer's members. @throws {Error} with the sentence, when there is one */
   async ask(method: string, body: object): Promise<PluginAnswer["body"]> {
+    const sentMs = performance.now();
     const answer = await askPlugin(this.socket, `/${method}`, JSON.stringify(body));
+    this.#lastAnswerMs = performance.now() - sentMs;
     const sentence = answer.body.Err ?? answer.body.Error;
     if (typeof sentence === "string") throw new Error(sentence);
     return answer.body;

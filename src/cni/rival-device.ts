@@ -1,15 +1,20 @@
 /** A device that has the host's lease already: `bridge` would make a second one with the same gateway and say nothing. */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { endianness } from "node:os";
+import { join } from "node:path";
 import { fileError } from "../files/file-error.ts";
 import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import { describeRival } from "../net/lease-rival.ts";
-import type { LeaseRival } from "../net/lease-rival.ts";
+import type { LeaseRival, RivalOwner } from "../net/lease-rival.ts";
 import { CNI_CODE, CniError } from "./cni-error.ts";
 import type { DelegateConfig } from "./plan-delegate.ts";
 
 /** The main routing table. A device's address brings a route to its subnet, also while nobody is on the bridge. */
 const ROUTES = "/proc/net/route";
+/** A directory for each device, in which a bridge has one named so. */
+const DEVICES = "/sys/class/net";
+const BRIDGE_DIRECTORY = "bridge";
 const DEFAULT_BRIDGE = "cni0";
 /** `RTF_GATEWAY` of linux/route.h. */
 const GATEWAY_FLAG = 0x0002;
@@ -20,8 +25,9 @@ const HOST_LENGTH = 32;
 /** Throws where another device than the delegate's bridge has the lease. @throws {CniError} 100 */
 export async function refuseRival(delegate: DelegateConfig, subnet: Ipv4Prefix): Promise<void> {
   const bridge = gatewayBridge(delegate);
-  const rival = bridge === null ? null : findRival(subnet, bridge, await readRoutes());
-  if (rival === null) return;
+  const found = bridge === null ? null : findRival(subnet, bridge, await readRoutes());
+  if (found === null) return;
+  const rival = { ...found, owner: ownerByFiles(found.device, DEVICES) };
   throw new CniError(CNI_CODE.failed, `Cannot attach the container: ${describeRival(rival, subnet)}`);
 }
 
@@ -31,11 +37,12 @@ export function gatewayBridge({ type, bridge, isGateway, isDefaultGateway }: Del
   return typeof bridge === "string" ? bridge : DEFAULT_BRIDGE;
 }
 
-/**
- * The device, other than `bridge` and its VLANs (cni0.100), to which the routes lead the subnet or a part of it; or null. What
- * it is stays unknown: the addresses of all devices, their kinds and marks take a run of `ip`.
- */
-export function findRival(subnet: Ipv4Prefix, bridge: string, routes: string): LeaseRival | null {
+/** The device, other than `bridge` and its VLANs (cni0.100), to which the routes lead the subnet or a part of it; or null. */
+export function findRival(
+  subnet: Ipv4Prefix,
+  bridge: string,
+  routes: string,
+): Omit<LeaseRival, "owner"> | null {
   for (const line of routes.split("\n").slice(1)) {
     const [device = "", destination = "", , flags = "", , , , mask = ""] = line.split("\t");
     const length = bitsOf(readAddress(mask));
@@ -45,9 +52,19 @@ export function findRival(subnet: Ipv4Prefix, bridge: string, routes: string): L
     const isSubnet = length >= subnet.length && length < HOST_LENGTH; // one address is a container's, by its veth
     if (!isHere || !isSubnet || !subnet.contains(readAddress(destination))) continue;
     const route = Ipv4Prefix.containing(readAddress(destination), length);
-    return { device, claim: { kind: "route", destination: route }, owner: { kind: "unknown" } };
+    return { device, claim: { kind: "route", destination: route } };
   }
   return null;
+}
+
+/**
+ * Whether a device is a bridge, which may be deleted, or may be a network card, which must not be; whose a bridge is takes a
+ * run of `ip`. Unknown where the files are of another network namespace than this process is in, as in a lab's.
+ * @param directory - the kernel's directory of devices
+ */
+export function ownerByFiles(device: string, directory: string): RivalOwner {
+  if (existsSync(join(directory, device, BRIDGE_DIRECTORY))) return { kind: "bridge" };
+  return { kind: existsSync(join(directory, device)) ? "device" : "unknown" };
 }
 
 async function readRoutes(): Promise<string> {

@@ -1,5 +1,8 @@
-import { describe, expect, it } from "vitest";
-import { findRival, gatewayBridge } from "../../../src/cni/rival-device.ts";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findRival, gatewayBridge, ownerByFiles } from "../../../src/cni/rival-device.ts";
 import { prefixOf } from "../../support/ipv4.ts";
 
 const LEASE = prefixOf("10.244.7.0/24");
@@ -33,11 +36,7 @@ describe("gatewayBridge", () => {
 
 describe("findRival", () => {
   function rivalOf(device: string, destination: string): unknown {
-    return {
-      device,
-      claim: { kind: "route", destination: prefixOf(destination) },
-      owner: { kind: "unknown" },
-    };
+    return { device, claim: { kind: "route", destination: prefixOf(destination) } };
   }
 
   it("finds the device that has the lease or a part of it", () => {
@@ -56,5 +55,23 @@ describe("findRival", () => {
     const others = routes(DEFAULT, OVERLAY, BLACKHOLE, GATEWAY, BESIDE, VETH);
     expect(findRival(LEASE, "cni0", others)).toBeNull();
     expect(findRival(LEASE, "cni0", `${HEAD}\n`)).toBeNull();
+  });
+});
+
+describe("ownerByFiles", () => {
+  let devices: string;
+  beforeEach(async () => {
+    devices = await mkdtemp(join(tmpdir(), "twill-devices-"));
+    await mkdir(join(devices, "cni1", "bridge"), { recursive: true });
+    await mkdir(join(devices, "eth0.7"));
+  });
+  afterEach(() => rm(devices, { recursive: true }));
+
+  it("tells a bridge from what may be a network card, and neither where the device is not shown", () => {
+    expect(["cni1", "eth0.7", "eth1"].map((device) => ownerByFiles(device, devices))).toEqual([
+      { kind: "bridge" },
+      { kind: "device" },
+      { kind: "unknown" },
+    ]);
   });
 });

@@ -25,7 +25,7 @@ const HOST_LENGTH = 32;
 /** Throws where another device than the delegate's bridge has the lease. @throws {CniError} 100 */
 export async function refuseRival(delegate: DelegateConfig, subnet: Ipv4Prefix): Promise<void> {
   const bridge = gatewayBridge(delegate);
-  const found = bridge === null ? null : findRival(subnet, bridge, await readRoutes());
+  const found = bridge === null ? null : findRoutedRival(subnet, bridge, await readRoutes());
   if (found === null) return;
   const rival = { ...found, owner: ownerByFiles(found.device, DEVICES) };
   throw new CniError(CNI_CODE.failed, `Cannot attach the container: ${describeRival(rival, subnet)}`);
@@ -38,7 +38,7 @@ export function gatewayBridge({ type, bridge, isGateway, isDefaultGateway }: Del
 }
 
 /** The device, other than `bridge` and its VLANs (cni0.100), to which the routes lead the subnet or a part of it; or null. */
-export function findRival(
+export function findRoutedRival(
   subnet: Ipv4Prefix,
   bridge: string,
   routes: string,

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findRival, gatewayBridge, ownerByFiles } from "../../../src/cni/rival-device.ts";
+import { findRoutedRival, gatewayBridge, ownerByFiles } from "../../../src/cni/rival-device.ts";
 import { prefixOf } from "../../support/ipv4.ts";
 
 const LEASE = prefixOf("10.244.7.0/24");
@@ -34,27 +34,27 @@ describe("gatewayBridge", () => {
   });
 });
 
-describe("findRival", () => {
+describe("findRoutedRival", () => {
   function rivalOf(device: string, destination: string): unknown {
     return { device, claim: { kind: "route", destination: prefixOf(destination) } };
   }
 
   it("finds the device that has the lease or a part of it", () => {
-    expect(findRival(LEASE, "cni0", routes(DEFAULT, OVERLAY, DOCKER0))).toEqual(
+    expect(findRoutedRival(LEASE, "cni0", routes(DEFAULT, OVERLAY, DOCKER0))).toEqual(
       rivalOf("docker0", "10.244.7.0/24"),
     );
-    expect(findRival(LEASE, "cni0", routes(OVERLAY, HALF))).toEqual(rivalOf("br2", "10.244.7.128/25"));
+    expect(findRoutedRival(LEASE, "cni0", routes(OVERLAY, HALF))).toEqual(rivalOf("br2", "10.244.7.128/25"));
   });
 
   it("finds neither the bridge itself, nor routes that lead elsewhere or to one container", () => {
-    expect(findRival(LEASE, "docker0", routes(DOCKER0))).toBeNull();
-    expect(findRival(LEASE, "docker0", routes(DOCKER0.replace("docker0", "docker0.100")))).toBeNull();
-    expect(findRival(LEASE, "docker0", routes(DOCKER0.replace("docker0", "docker01")))?.device).toBe(
+    expect(findRoutedRival(LEASE, "docker0", routes(DOCKER0))).toBeNull();
+    expect(findRoutedRival(LEASE, "docker0", routes(DOCKER0.replace("docker0", "docker0.100")))).toBeNull();
+    expect(findRoutedRival(LEASE, "docker0", routes(DOCKER0.replace("docker0", "docker01")))?.device).toBe(
       "docker01",
     );
     const others = routes(DEFAULT, OVERLAY, BLACKHOLE, GATEWAY, BESIDE, VETH);
-    expect(findRival(LEASE, "cni0", others)).toBeNull();
-    expect(findRival(LEASE, "cni0", `${HEAD}\n`)).toBeNull();
+    expect(findRoutedRival(LEASE, "cni0", others)).toBeNull();
+    expect(findRoutedRival(LEASE, "cni0", `${HEAD}\n`)).toBeNull();
   });
 });
 

@@ -60,7 +60,7 @@ function removalOf({ device, claim, owner }: LeaseRival): string {
   switch (owner.kind) {
     case "plugin-network": {
       const id = shellWord(owner.network);
-      return `remove the network plugin's network: docker network rm ${id} (where Docker does not know it: twill docker-plugin --forget ${id})`;
+      return `remove the network plugin's network: docker network rm ${id} (where Docker does not know it: twill docker-plugin --forget ${id}; where neither knows it: ${deletion})`;
     }
     case "lost-network":
       return `remove the containers on network ${owner.network}, which this plugin does not know, or: ${deletion}`;

@@ -123,6 +123,7 @@ describeOnEngines("a second network on one lease", () => {
         `device ${bridge} has ${gateway.toString()}`,
         "docker network rm",
         "--forget",
+        `ip link delete dev ${bridge}`,
       ),
       cni: sentence(`Cannot attach the container: device ${bridge} has`, "docker network rm"),
     });

@@ -18,7 +18,7 @@ describe("describeRival", () => {
   const REMOVALS: [owner: RivalOwner, removal: string][] = [
     [
       { kind: "plugin-network", network: "a1a1a1a1a1a1" },
-      "remove the network plugin's network: docker network rm a1a1a1a1a1a1 (where Docker does not know it: twill docker-plugin --forget a1a1a1a1a1a1)",
+      "remove the network plugin's network: docker network rm a1a1a1a1a1a1 (where Docker does not know it: twill docker-plugin --forget a1a1a1a1a1a1; where neither knows it: ip link delete dev br0)",
     ],
     [
       { kind: "lost-network", network: "a1a1a1a1a1a1" },

@@ -211,7 +211,7 @@ describe("planNetwork, on a host where other devices have what it needs", () => 
     [
       ["tw-a1a1a1a1a1a1", "10.244.7.1/24", { alias: PLUGIN_ALIAS }],
       "device tw-a1a1a1a1a1a1 has 10.244.7.1",
-      "remove the network plugin's network: docker network rm a1a1a1a1a1a1 (where Docker does not know it: twill docker-plugin --forget a1a1a1a1a1a1)",
+      "remove the network plugin's network: docker network rm a1a1a1a1a1a1 (where Docker does not know it: twill docker-plugin --forget a1a1a1a1a1a1; where neither knows it: ip link delete dev tw-a1a1a1a1a1a1)",
     ],
   ];
   it.each(RIVALS)("refuses beside %j", (device, address, advice) => {

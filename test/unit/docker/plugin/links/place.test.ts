@@ -101,7 +101,7 @@ describe("clearPlace", () => {
   });
 
   it("refuses what this plugin has itself", () => {
-    const sentence = `Cannot make the network: device ov0 ${OCCUPIED} remove the network plugin's network: docker network rm b2b2b2b2b2b2 (where Docker does not know it: twill docker-plugin --forget b2b2b2b2b2b2)`;
+    const sentence = `Cannot make the network: device ov0 ${OCCUPIED} remove the network plugin's network: docker network rm b2b2b2b2b2b2 (where Docker does not know it: twill docker-plugin --forget b2b2b2b2b2b2; where neither knows it: ip link delete dev ov0)`;
     const both = { ...WITH_NETWORK, networks: new Map(WITH_NETWORK.networks).set(OTHER_ID, NETWORK) };
     const own = leftBy(LEFT_ALIAS.replace("00000000.", "0badcafe."));
     expect(sentenceOf(() => clearPlace(both, NETWORK, own))).toBe(sentence);

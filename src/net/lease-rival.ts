@@ -26,12 +26,16 @@ export type RivalClaim =
  * - `plugin-network`: the bridge of a network of the network plugin's; `network` is the short form of its id
  * - `lost-network`: the same, but the plugin that says so has lost the network, and containers are on it
  * - `other-plugin`: a network of a plugin with another state directory than the one that says so, and so of another engine
+ * - `unknown-plugin`: a network of a plugin that does not run, and nobody can tell whether this directory had its state or another
  * - `bridge`: of Docker's, of a CNI plugin or of somebody else
  * - `device`: anything else, which may be a network card
  * - `unknown`: its name is all that is known
  */
 export type RivalOwner =
-  | { readonly kind: "plugin-network" | "lost-network" | "other-plugin"; readonly network: string }
+  | {
+      readonly kind: "plugin-network" | "lost-network" | "other-plugin" | "unknown-plugin";
+      readonly network: string;
+    }
   | { readonly kind: "bridge" | "device" | "unknown" };
 
 /**
@@ -67,6 +71,10 @@ function removalOf({ device, claim, owner }: LeaseRival): string {
     case "other-plugin": {
       const id = shellWord(owner.network);
       return `remove the network of another network plugin, with a state directory of its own: docker network rm ${id} at its Docker while that plugin runs, or where they are gone for good: ${deletion}`;
+    }
+    case "unknown-plugin": {
+      const id = shellWord(owner.network);
+      return `remove the network of a network plugin whose state directory is not known, as its state was lost or it is another engine's: docker network rm ${id} at the Docker that has it, or where none has it: ${deletion}`;
     }
     case "device":
       return claim.kind === "address"

@@ -32,6 +32,10 @@ describe("describeRival", () => {
       { kind: "other-plugin", network: "a1a1a1a1a1a1" },
       "remove the network of another network plugin, with a state directory of its own: docker network rm a1a1a1a1a1a1 at its Docker while that plugin runs, or where they are gone for good: ip link delete dev br0",
     ],
+    [
+      { kind: "unknown-plugin", network: "a1a1a1a1a1a1" },
+      "remove the network of a network plugin whose state directory is not known, as its state was lost or it is another engine's: docker network rm a1a1a1a1a1a1 at the Docker that has it, or where none has it: ip link delete dev br0",
+    ],
     [{ kind: "device" }, "take the address away: ip address delete 10.244.7.1/24 dev br0"],
     [
       { kind: "unknown" },

@@ -8,7 +8,7 @@ import type { Link } from "../../../kernel/links.ts";
 import type { RivalOwner } from "../../../net/lease-rival.ts";
 import type { Network, PluginState } from "../state/plugin-state.ts";
 import { formatAlias, parseAlias } from "../../device-mark.ts";
-import { haveSameDirectory } from "../state/instance-id.ts";
+import { compareDirectories } from "../state/instance-id.ts";
 import { defaultBridgeName } from "./device-names.ts";
 import type { DeviceMark } from "../../device-mark.ts";
 import { ownerOf } from "../../occupied-lease.ts";
@@ -46,7 +46,7 @@ export function isOrphan(state: PluginState, mark: DeviceMark, { runningInstance
 
 /** Whether what the mark names was this state's, or that of one that this directory has lost, and nobody has it any more. */
 export function isLeftHere(state: PluginState, mark: DeviceMark, host: HostView): boolean {
-  return isOrphan(state, mark, host) && haveSameDirectory(state.instanceId, mark.instanceId);
+  return isOrphan(state, mark, host) && compareDirectories(state.instanceId, mark.instanceId) === "same";
 }
 
 /** What a device on the lease is, as this plugin sees it. */
@@ -56,5 +56,9 @@ export function rivalOwner(state: PluginState, device: string, host: HostView): 
   const mark = parseAlias(link?.alias ?? null);
   if (owner.kind !== "plugin-network" || mark === null) return owner;
   if (isLeftHere(state, mark, host)) return { ...owner, kind: "lost-network" };
-  return mark.instanceId === state.instanceId ? owner : { ...owner, kind: "other-plugin" };
+  if (mark.instanceId === state.instanceId) return owner;
+  const isUnknown =
+    !host.runningInstances.has(mark.instanceId) && // two that run have a directory each
+    compareDirectories(state.instanceId, mark.instanceId) === "unknown";
+  return { ...owner, kind: isUnknown ? "unknown-plugin" : "other-plugin" };
 }

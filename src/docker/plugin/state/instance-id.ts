@@ -17,9 +17,10 @@ export function newInstanceId(stateDir: string): string {
   return `${randomBytes(RANDOM_BYTES).toString("hex")}.${directory}`;
 }
 
-/** Whether two plugins had their state in one directory, one after the other. What cannot be told is not so. */
-export function haveSameDirectory(a: string, b: string): boolean {
-  if (a === b) return true;
-  const directory = ID.exec(a)?.[1];
-  return directory !== undefined && directory === ID.exec(b)?.[1];
+/** Whether two plugins had their state in one directory, one after the other; unknown where an id does not tell its own. */
+export function compareDirectories(a: string, b: string): "same" | "other" | "unknown" {
+  if (a === b) return "same";
+  const [ofA, ofB] = [ID.exec(a)?.[1], ID.exec(b)?.[1]];
+  if (ofA === undefined || ofB === undefined) return "unknown";
+  return ofA === ofB ? "same" : "other";
 }

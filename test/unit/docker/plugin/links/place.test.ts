@@ -87,17 +87,28 @@ describe("clearPlace", () => {
     );
   });
 
-  const OTHERS: [what: string, alias: string][] = [
-    ["another directory's", OTHERS_ALIAS],
-    ["one of the first version, whose directory cannot be told", LEFT_ALIAS.replace(".d1d1", "")],
+  const OF_ANOTHER =
+    "of another network plugin, with a state directory of its own: docker network rm b2b2b2b2b2b2 at its Docker while that plugin runs, or where they are gone for good:";
+  const OF_SOME =
+    "of a network plugin whose state directory is not known, as its state was lost or it is another engine's: docker network rm b2b2b2b2b2b2 at the Docker that has it, or where none has it:";
+  const OTHERS: [what: string, alias: string, whose: string][] = [
+    ["of another directory's plugin", OTHERS_ALIAS, OF_ANOTHER],
+    ["of the first version, whose directory cannot be told", LEFT_ALIAS.replace(".d1d1", ""), OF_SOME],
   ];
-  it.each(OTHERS)("refuses the unused bridge of another plugin, %s, whether that runs or not", (_, alias) => {
+  it.each(OTHERS)("refuses an unused bridge %s, whether that runs or not", (_, alias, whose) => {
     const host = leftBy(alias, { alias: LEFT_PORT_ALIAS.replace("d1d1", "d2d2") });
-    const sentence = `Cannot make the network: device ov0 ${OCCUPIED} remove the network of another network plugin, with a state directory of its own: docker network rm b2b2b2b2b2b2 at its Docker while that plugin runs, or where they are gone for good: ip link delete dev ov0`;
-    expect(refusal(host)).toBe(sentence);
-    expect(refusal({ ...host, runningInstances: new Set([alias.split(":")[1] ?? ""]) })).toBe(sentence);
+    const sentenceFor = (of: string): string =>
+      `Cannot make the network: device ov0 ${OCCUPIED} remove the network ${of} ip link delete dev ov0`;
+    expect(refusal(host)).toBe(sentenceFor(whose));
+    const running = { ...host, runningInstances: new Set([alias.split(":")[1] ?? ""]) };
+    expect(refusal(running)).toBe(sentenceFor(OF_ANOTHER));
     const named = hostWith([linkOf(BRIDGE, { kind: "bridge", alias })]);
     expect(clearPlace(WITH_NETWORK, NETWORK, named).leftovers).toEqual([]);
+  });
+
+  it("refuses the unused bridge of any other plugin as long as its own directory cannot be told", () => {
+    const state = { ...WITH_NETWORK, instanceId: "0badcafe" };
+    expect(sentenceOf(() => clearPlace(state, NETWORK, leftBy(LEFT_ALIAS)))).toContain(OF_SOME);
   });
 
   it("refuses what this plugin has itself", () => {

@@ -126,6 +126,12 @@ describe("StateStore", () => {
     expect(await readState(stateDir)).toEqual(WITH_NETWORK);
   });
 
+  it("keeps the id that a state began with, of the first form too", async () => {
+    const store = await StateStore.open(directory);
+    await store.save({ ...WITH_NETWORK, instanceId: "0badcafe" });
+    expect((await StateStore.open(directory)).state.instanceId).toBe("0badcafe");
+  });
+
   it("writes nothing for the state that it has, and keeps the old one when it cannot write", async () => {
     const store = await StateStore.open(directory);
     const path = join(directory, "state.json");

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { planDeletion, planNetwork, planVeth } from "../../../../../src/docker/plugin/links/link-plan.ts";
 import type { LinkPlan } from "../../../../../src/docker/plugin/links/link-plan.ts";
-import { devicesOfNetwork } from "../../../../../src/docker/plugin/links/find-devices.ts";
+import { devicesOfNetwork, strayDevices } from "../../../../../src/docker/plugin/links/find-devices.ts";
+import type { PluginState } from "../../../../../src/docker/plugin/state/plugin-state.ts";
 import type { Link } from "../../../../../src/kernel/links.ts";
 import { macOf } from "../../../../support/mac.ts";
 import { NETWORK, OTHER_ENDPOINT_ID, sentenceOf } from "../samples.ts";
@@ -26,6 +27,35 @@ const NOTHING = { make: [], made: [], loud: [], settle: [] };
 function shown({ make, settle, ...names }: LinkPlan): object {
   return { ...names, make: lines(make), settle: lines(settle) };
 }
+
+/** With ids of the first form, in the state and in the marks. */
+const OLD_STATE: PluginState = { ...STATE, instanceId: "0badcafe" };
+const OLD_ALIASES = [...WHOLE.links.values()].map((link) => ({
+  ...link,
+  alias: link.alias?.replace("0badcafe.d1d1", "0badcafe") ?? null,
+}));
+const OLD = { ...WHOLE, links: new Map(OLD_ALIASES.map((link) => [link.name, link])) };
+
+describe("a plugin whose state began with an id of the first form", () => {
+  it("has its bridge and its containers' veths as they should be, and none of them is a stray", () => {
+    expect(planNetwork(OLD_STATE, NETWORK, OLD)).toEqual(NOTHING);
+    expect(strayDevices(OLD_STATE, OLD)).toEqual([]);
+    expect(devicesOfNetwork(OLD_STATE, NETWORK, OLD)).toEqual([PORT, BRIDGE]);
+  });
+
+  it("puts a container back onto the bridge", () => {
+    const fallen = { ...OLD, masters: new Map() };
+    const back = [`link set dev ${PORT} master ${BRIDGE} up`];
+    expect(shown(planNetwork(OLD_STATE, NETWORK, fallen))).toEqual({ ...NOTHING, settle: back });
+  });
+
+  it("has strays where it knows nothing of them", () => {
+    expect(strayDevices({ ...OLD_STATE, networks: new Map(), endpoints: new Map() }, OLD)).toEqual([
+      BRIDGE,
+      PORT,
+    ]);
+  });
+});
 
 describe("planNetwork", () => {
   it("makes a bridge that is missing, sets it up after that, and puts the containers that are left onto it", () => {

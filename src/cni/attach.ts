@@ -100,7 +100,7 @@ async function clearAttached(call: PluginCall, { attached }: StateFiles): Promis
   if (state !== "damaged" && (await isInterfaceThere(state.namespace, interfaceName))) {
     throw new CniError(
       CNI_CODE.alreadyAttached,
-      `Cannot attach the container: ${interfaceName} of ${containerId} is attached to network ${config.name} already, in ${showUntrusted(state.namespace.path)}; detach it first (DEL)`,
+      `Cannot attach the container: ${interfaceName} of ${containerId} is attached to network ${config.name} already, in ${showUntrusted(state.namespace.path)}; detach it first (DEL), or remove that namespace once nothing runs in it`,
     );
   }
   // Not in the namespace of this ADD: what has that name in there is not of this attachment.

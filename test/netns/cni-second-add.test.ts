@@ -10,9 +10,9 @@ import type { Lab } from "../support/lab.ts";
 
 const SUCCESS = { code: 0, stdout: "" };
 
-/** What a runtime reads when the container is attached in this namespace. */
-function refusal(container: Container): unknown {
-  const why = `eth0 of ${container.id} is attached to network net already, in "${container.namespace.path}"; detach it first (DEL)`;
+/** What a runtime reads when the container is attached in the namespace at this path. */
+function refusal({ id, namespace }: Container, path = namespace.path): unknown {
+  const why = `eth0 of ${id} is attached to network net already, in "${path}"; detach it first (DEL), or remove that namespace once nothing runs in it`;
   return { code: 1, stdout: { cniVersion: "1.0.0", code: 101, msg: `Cannot attach the container: ${why}` } };
 }
 
@@ -60,6 +60,27 @@ describe("an ADD of twill-cni for a container that went without a DEL", () => {
     for (const one of [address, beside]) expect(await cni.host.ping(one)).toMatchObject({ lost: 0 });
     expect(await cni.call("DEL", old, again)).toEqual(SUCCESS);
     expect(await cni.call("DEL", other)).toEqual(SUCCESS);
+    await expectNothingLeft(cni);
+  });
+
+  it("is refused as long as the old one's namespace is mounted, and goes on once that is removed, as the refusal says", async () => {
+    await using lab = await oneHost();
+    await using cni = new CniHost(lab.host(0));
+    const container = await cni.create();
+    const name = `twl-test-${process.pid}-kept`;
+    const path = `/run/netns/${name}`;
+    await runChecked(["ip", "netns", "add", name]);
+    try {
+      await cni.add(container, { env: { CNI_NETNS: path } });
+      expect(await cni.call("ADD", container)).toEqual(refusal(container, path));
+      expect(await cni.call("DEL", container)).toEqual(SUCCESS); // a runtime's answer, which frees nothing
+      expect(await cni.call("ADD", container)).toEqual(refusal(container, path));
+    } finally {
+      await runChecked(["ip", "netns", "del", name]);
+    }
+    const address = addressOf(await cni.add(container));
+    expect(await cni.remembered()).toEqual([address, `net:${container.id}:eth0`]);
+    expect(await cni.call("DEL", container)).toEqual(SUCCESS);
     await expectNothingLeft(cni);
   });
 

@@ -208,7 +208,8 @@ describe("ADD", () => {
   it("is refused for an interface that the container has from an earlier one, as often as it comes", async () => {
     const attached = { CNI_NETNS: "/proc/self/ns/net", CNI_IFNAME: "lo" };
     await run("ADD", {}, attached);
-    const why = 'lo of c1 is attached to network net already, in "/proc/self/ns/net"; detach it first (DEL)';
+    const why =
+      'lo of c1 is attached to network net already, in "/proc/self/ns/net"; detach it first (DEL), or remove that namespace once nothing runs in it';
     for (let i = 0; i < 2; i++) expect(await run("ADD", {}, attached)).toEqual(failure(101, why));
     expect(await run("ADD", {}, { ...attached, CNI_NETNS: "/run/netns/other" })).toEqual(failure(101, why));
     expect(await calls()).toHaveLength(1);

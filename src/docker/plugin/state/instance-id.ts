@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 
 const RANDOM_BYTES = 4;
-/** Of a hash of the path: two directories of one host are told apart. */
+/** Of a hash of the path: two directories of one host are told apart, but not those that two containers see by one path. */
 const DIRECTORY_DIGITS = 12;
 /** By chance, and the state directory; the second part is missing in ids of the first version. */
 const ID = /^[0-9a-f]+\.([0-9a-f]+)$/;

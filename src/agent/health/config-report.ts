@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Clock } from "../../net/clock.ts";
-import { reasonOf } from "../../net/reason-of.ts";
+import { OverlayError } from "../../net/overlay-error.ts";
 import { configDifferences, formatDifferences } from "../../subnet-lease/config-differences.ts";
 import type { StoredConfig } from "../../subnet-lease/follow-config.ts";
 import type { NetworkConfig } from "../../subnet-lease/network-config.ts";
@@ -12,7 +12,7 @@ const LINE_EVERY_MS = 5_000;
 export interface ConfigReportDeps {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Rejects with the reason when a node like this one could not work by a config. */
+  /** Rejects with the reason, an `OverlayError`, when a node like this one could not work by a config. */
   assertUsable(config: NetworkConfig): Promise<void>;
 }
 
@@ -68,6 +68,7 @@ export class ConfigReport {
     try {
       await this.#deps.assertUsable(stored.config);
     } catch (err) {
+      if (!(err instanceof OverlayError)) throw err;
       return this.#unusable(err);
     }
     return {
@@ -76,8 +77,7 @@ export class ConfigReport {
     };
   }
 
-  #unusable(err: unknown): { problem: string; write: () => void } {
-    const reason = reasonOf(err);
+  #unusable({ message: reason }: OverlayError): { problem: string; write: () => void } {
     return {
       problem: `not usable in etcd, mend it before an agent is restarted: ${reason}`,
       write: () => this.#deps.log.warn({ reason }, UNUSABLE),

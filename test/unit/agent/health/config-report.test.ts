@@ -12,6 +12,8 @@ const CHANGED = '{"Network":"10.244.0.0/16","EnableNFTables":true}';
 const CHANGED_PROBLEM = "changed in etcd, restart the agent to apply it: EnableNFTables false -> true";
 const GARBAGE = "Cannot use the network config: it is not JSON";
 const UNKNOWN_BACKEND = '{"Network":"10.244.0.0/16","Backend":{"Type":"wireguard"}}';
+/** No operator can mend what looking at this one runs into. */
+const FAULTY_TYPE = "faulty";
 
 const stored = (text: string): StoredConfig => ({ ok: true, config: parseNetworkConfig(text) });
 const garbage: StoredConfig = { ok: false, problem: new OverlayError("ERR_CONFIG_INVALID", GARBAGE) };
@@ -28,10 +30,13 @@ describe("ConfigReport", () => {
     report = new ConfigReport(parseNetworkConfig(RUNNING), {
       clock,
       log: recorded.log,
-      assertUsable: ({ backendType }) =>
-        backendType === "udp"
-          ? Promise.resolve()
-          : Promise.reject(new OverlayError("ERR_BACKEND_UNKNOWN", `Cannot choose backend ${backendType}`)),
+      assertUsable: ({ backendType }) => {
+        if (backendType === "udp") return Promise.resolve();
+        if (backendType === FAULTY_TYPE) return Promise.reject(new TypeError("undefined is not a function"));
+        return Promise.reject(
+          new OverlayError("ERR_BACKEND_UNKNOWN", `Cannot choose backend ${backendType}`),
+        );
+      },
     });
   });
 
@@ -93,6 +98,13 @@ describe("ConfigReport", () => {
       "not usable in etcd, mend it before an agent is restarted: Cannot choose backend wireguard",
     );
     expect(lines.map(({ reason }) => reason)).toEqual(["Cannot choose backend wireguard"]);
+  });
+
+  it("throws a fault of the program on, and blames nothing in etcd for it", async () => {
+    const faulty = stored(`{"Network":"10.244.0.0/16","Backend":{"Type":"${FAULTY_TYPE}"}}`);
+    await expect(problemAfter(faulty)).rejects.toThrow(TypeError);
+    expect(report.problem).toBeNull();
+    expect(lines).toEqual([]);
   });
 
   it("has at most one line in 5 s, the last of them about what stands there", async () => {

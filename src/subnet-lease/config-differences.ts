@@ -1,5 +1,6 @@
 /** In what two network configs differ, member by member, once defaults are filled in and spelling is put aside. */
 import { isDeepStrictEqual } from "node:util";
+import { foldName } from "../net/fold-name.ts";
 import { escapeUntrusted, showUntrustedJson } from "../net/untrusted-text.ts";
 import type { JsonValue } from "./lease.ts";
 import type { NetworkConfig } from "./network-config.ts";
@@ -49,7 +50,7 @@ export function formatDifferences(differences: readonly ConfigDifference[]): str
 
 const ABSENT = showUntrustedJson(undefined);
 
-/** Every member by its name in lower case. */
+/** Every member by its folded name. */
 function membersOf(config: NetworkConfig): ReadonlyMap<string, Member> {
   const { ipv6 } = config;
   const own: readonly Member[] = [
@@ -66,9 +67,9 @@ function membersOf(config: NetworkConfig): ReadonlyMap<string, Member> {
     plain("EnableNFTables", config.usesNftables),
     untrusted("Backend.Type", config.backendType),
   ];
-  const members = new Map(own.map((member) => [member.name.toLowerCase(), member]));
+  const members = new Map(own.map((member) => [foldName(member.name), member]));
   for (const [name, value] of Object.entries(config.backendOptions)) {
-    const folded = `backend.${name.toLowerCase()}`;
+    const folded = `backend.${foldName(name)}`;
     // `Type` is there already; null is as good as absent, and of several spellings the last one counts, as for backends.
     if (value === null || folded === "backend.type") continue;
     members.set(folded, untrusted(`Backend.${escapeUntrusted(name)}`, value));

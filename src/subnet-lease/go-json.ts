@@ -1,4 +1,5 @@
 /** JSON members as Go's encoding/json finds them, since flannel and its operators write for that reader. */
+import { foldName } from "../net/fold-name.ts";
 import type { JsonValue } from "./lease.ts";
 
 /**
@@ -8,8 +9,8 @@ import type { JsonValue } from "./lease.ts";
 export const MAX_JSON_DEPTH = 16;
 
 /**
- * The members of an object by folded name: lower case, the last of several matches wins. Null when `json` is
- * not an object. A Map, so that `__proto__` is a name like any other.
+ * The members of an object by folded name, the last of several matches wins. Null when `json` is not an object.
+ * A Map, so that `__proto__` is a name like any other.
  */
 export function foldMembers(json: JsonValue): Map<string, JsonValue> | null {
   if (!isJsonObject(json)) return null;
@@ -29,12 +30,4 @@ export function isTooDeep(json: JsonValue): boolean {
 function isDeeperThan(json: JsonValue, levels: number): boolean {
   if (typeof json !== "object" || json === null) return false;
   return levels === 0 || Object.values(json).some((member: JsonValue) => isDeeperThan(member, levels - 1));
-}
-
-/** Unicode's simple case folding as far as it reaches ASCII: besides A-Z, the Kelvin sign and the long s. */
-function foldName(name: string): string {
-  return name
-    .replace(/[A-Z]/g, (letter) => letter.toLowerCase())
-    .replaceAll("\u212a", "k")
-    .replaceAll("\u017f", "s");
 }

@@ -2,6 +2,7 @@
  * The network config: what the operator writes to `<prefix>/config`, in flannel's form. Member names match
  * without regard to case, unknown members are ignored.
  */
+import { foldName } from "../net/fold-name.ts";
 import type { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import type { Ipv6Address, Ipv6Prefix } from "../net/ipv6.ts";
 import { OverlayError } from "../net/overlay-error.ts";
@@ -94,7 +95,7 @@ function readMembers(text: string): Map<string, JsonValue> {
 }
 
 function readSwitch(members: ReadonlyMap<string, JsonValue>, member: string, byDefault: boolean): boolean {
-  const value = members.get(member.toLowerCase()) ?? byDefault;
+  const value = members.get(foldName(member)) ?? byDefault;
   if (typeof value !== "boolean")
     throw configError(member, `${showUntrustedJson(value)} is neither true nor false`);
   return value;

@@ -1,4 +1,5 @@
 /** The part of an overlay network that is handed out in subnets: one set of rules for both IP families. */
+import { foldName } from "../net/fold-name.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { Ipv4Address, Ipv4Prefix } from "../net/ipv4.ts";
 import { Ipv6Address, Ipv6Prefix } from "../net/ipv6.ts";
@@ -118,7 +119,7 @@ export function readGivenRange<A extends Address, P extends Prefix<A>>(
   }
 
   function readMember<T>(member: string, parse: (text: string) => T | null, kind: string): T | null {
-    const value = members.get(member.toLowerCase());
+    const value = members.get(foldName(member));
     if (value === undefined) return null;
     const parsed = typeof value === "string" ? parse(value) : null;
     if (parsed === null) throw configError(member, `${showUntrustedJson(value)} is not ${kind}`);
@@ -127,7 +128,7 @@ export function readGivenRange<A extends Address, P extends Prefix<A>>(
 }
 
 function readLength(members: ReadonlyMap<string, JsonValue>, member: string): number {
-  const value = members.get(member.toLowerCase()) ?? 0;
+  const value = members.get(foldName(member)) ?? 0;
   if (typeof value !== "number" || !Number.isInteger(value) || value < 0) {
     throw configError(member, `${showUntrustedJson(value)} is not a whole number of bits`);
   }

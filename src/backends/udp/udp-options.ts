@@ -1,4 +1,5 @@
 /** What the `Backend` object of the network config may say to the udp backend. */
+import { foldName } from "../../net/fold-name.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrustedJson } from "../../net/untrusted-text.ts";
 import type { JsonValue } from "../../subnet-lease/lease.ts";
@@ -20,7 +21,7 @@ export interface UdpOptions {
 export function parseUdpOptions(options: Readonly<Record<string, JsonValue>>): UdpOptions {
   let port = DEFAULT_PORT;
   for (const [name, value] of Object.entries(options)) {
-    if (name.toLowerCase() === "port" && value !== null) port = checkPort(value);
+    if (foldName(name) === "port" && value !== null) port = checkPort(value);
   }
   return { port };
 }

@@ -1,5 +1,6 @@
 /** A node's VXLAN tunnel end point as leases tell of it, in flannel's form: `{"VNI":1,"VtepMAC":"82:4b:..."}`. */
 import { createHash } from "node:crypto";
+import { foldName } from "../../net/fold-name.ts";
 import { MacAddress } from "../../net/mac.ts";
 import type { BackendData } from "../../subnet-lease/lease.ts";
 
@@ -62,7 +63,7 @@ function vtepOf(backend: BackendData): Vtep | null {
 function readVtepMac({ data }: BackendData): MacAddress | null {
   if (typeof data !== "object" || data === null || Array.isArray(data)) return null;
   let text: unknown = null;
-  for (const [name, value] of Object.entries(data)) if (name.toLowerCase() === "vtepmac") text = value;
+  for (const [name, value] of Object.entries(data)) if (foldName(name) === "vtepmac") text = value;
   const mac = typeof text === "string" ? MacAddress.parse(text) : null;
   return mac === null || mac.isMulticast || mac.value === 0 ? null : mac;
 }

@@ -1,4 +1,5 @@
 /** What the `Backend` object of the network config may say to the vxlan backend. */
+import { foldName } from "../../net/fold-name.ts";
 import { OverlayError } from "../../net/overlay-error.ts";
 import { showUntrustedJson } from "../../net/untrusted-text.ts";
 import type { JsonValue } from "../../subnet-lease/lease.ts";
@@ -40,8 +41,7 @@ export interface VxlanOptions {
  */
 export function parseVxlanOptions(options: Readonly<Record<string, JsonValue>>): VxlanOptions {
   const members = new Map<string, JsonValue>();
-  for (const [name, value] of Object.entries(options))
-    if (value !== null) members.set(name.toLowerCase(), value);
+  for (const [name, value] of Object.entries(options)) if (value !== null) members.set(foldName(name), value);
   const underlayMtu = integerOf(members, "MTU", [MIN_UNDERLAY_MTU, MAX_MTU], 0);
   return {
     vni: integerOf(members, "VNI", [0, MAX_VNI], DEFAULT_VNI, VNI_REASON),
@@ -83,7 +83,7 @@ function integerOf(
   fallback: number,
   reason = "",
 ): number {
-  const value = members.get(name.toLowerCase()) ?? fallback;
+  const value = members.get(foldName(name)) ?? fallback;
   if (typeof value === "number" && Number.isInteger(value)) {
     if (value === fallback || (value >= min && value <= max)) return value;
   }
@@ -91,7 +91,7 @@ function integerOf(
 }
 
 function switchOf(members: Members, name: string): boolean {
-  const value = members.get(name.toLowerCase()) ?? false;
+  const value = members.get(foldName(name)) ?? false;
   if (typeof value === "boolean") return value;
   throw invalid(name, "must be true or false", value);
 }

@@ -1,4 +1,5 @@
 /** What a lab's backend, as its network config names it, means for what the lab shows and counts. */
+import { foldName } from "../../net/fold-name.ts";
 
 /** How the packets of a lab travel. */
 export interface LabBackend {
@@ -37,7 +38,7 @@ function deviceNameOf(type: string, options: Readonly<Record<string, unknown>>):
 
 /** A member by its name in any case, as the agents read it. */
 function memberOf(object: Readonly<Record<string, unknown>>, name: string): unknown {
-  const found = Object.keys(object).find((key) => key.toLowerCase() === name.toLowerCase());
+  const found = Object.keys(object).find((key) => foldName(key) === foldName(name));
   return found === undefined ? undefined : object[found];
 }
 

@@ -38,6 +38,14 @@ describe("configDifferences", () => {
     expect(shown(from, to)).toEqual([]);
   });
 
+  it("sees none where names differ in letters that Go takes for one", () => {
+    const from = withBackend('"Type":"udp","Slack":7');
+    expect(shown(from, withBackend('"Type":"udp","\u017flac\u212a":7'))).toEqual([]);
+    expect(shown(from, withBackend('"Type":"udp","\u017flac\u212a":8'))).toEqual([
+      "Backend.\\u017flac\\u212a 7 -> 8",
+    ]);
+  });
+
   it.each([
     [
       '"SubnetLen":25',

@@ -228,7 +228,10 @@ export class AgentNode implements HealthSource {
         this.#look();
       },
       beside: (signal) =>
-        followNetworkConfig({ registry, prefix, onConfig: (stored) => report.observe(stored) }, signal),
+        followNetworkConfig(
+          { registry, prefix, clock, random, onConfig: (stored) => report.observe(stored) },
+          signal,
+        ),
     });
     this.#follower = follower;
     this.#configReport = report;

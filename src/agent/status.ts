@@ -9,7 +9,10 @@ export interface AgentStatus {
   readonly ready: boolean;
   /** One sentence when `ready` is false. */
   readonly notReadyReason: string | null;
-  /** How the network config in etcd differs from the one this agent works by, and what to do; null while it does not. */
+  /**
+   * How the network config in etcd differs from the one this agent works by, or which right to read it is missing, and what
+   * to do; null while neither is so.
+   */
   readonly configProblem: string | null;
   readonly network: string | null;
   readonly subnet: string | null;

@@ -14,10 +14,10 @@ import { OutageLog } from "./outage-log.ts";
 import type { Registry, RegistryEntry, RegistryHeader } from "./registry.ts";
 import { RejectionLog } from "./rejection-log.ts";
 import { MAX_RETRY_DELAY_MS, retryDelayMs } from "./retry-delay.ts";
+import { spreadIntervalMs } from "./spread-interval.ts";
 
-/** A full list finds what a watch has not told; 10 % is random, so that agents spread. */
+/** A full list finds what a watch has not told. */
 const AUDIT_EVERY_MS = 300_000;
-const AUDIT_JITTER = 0.1;
 /** Events up to the revision of a list have come by then, even past a slow member. */
 const AUDIT_SETTLE_MS = 2_000;
 /** A watch that stood this long was no accident: the next break is a first one again. */
@@ -167,7 +167,7 @@ export class LeaseFollower {
   async #audit(signal: AbortSignal): Promise<void> {
     const { registry, clock, random, log } = this.#options;
     for (;;) {
-      await clock.sleep(AUDIT_EVERY_MS * (1 + AUDIT_JITTER * (2 * random() - 1)), signal);
+      await clock.sleep(spreadIntervalMs(AUDIT_EVERY_MS, random), signal);
       const { entries, header } = await registry.list(this.#leasePrefix, signal);
       this.#lastContactMs = clock.nowMs();
       await clock.sleep(AUDIT_SETTLE_MS, signal);

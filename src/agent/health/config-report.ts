@@ -16,9 +16,15 @@ export interface ConfigReportDeps {
   assertUsable(config: NetworkConfig): Promise<void>;
 }
 
+/** What there is to say of what etcd holds; `write` puts it into the log. */
+interface Verdict {
+  readonly problem: string | null;
+  readonly write: () => void;
+}
+
 /**
- * Tells that etcd holds another network config than the one the agent works by: once in the log for each change, and as
- * long as it lasts in the status. Nothing is done about it.
+ * Tells that etcd holds another network config than the one the agent works by, or denies to show it: once in the log for
+ * each change, and as long as it lasts in the status. Nothing is done about it.
  */
 export class ConfigReport {
   readonly #deps: ConfigReportDeps;
@@ -26,6 +32,7 @@ export class ConfigReport {
   #unseen: StoredConfig | null = null;
   #lastLineMs = -Infinity;
   #problem: string | null = null;
+  #isDenied = false;
 
   /** @param running - what the agent works by until it ends */
   constructor(running: NetworkConfig, deps: ConfigReportDeps) {
@@ -33,7 +40,7 @@ export class ConfigReport {
     this.#deps = deps;
   }
 
-  /** How what etcd holds differs, and what to do, for the status; null while it does not. */
+  /** How what etcd holds differs, or why that cannot be known, and what to do, for the status; null while all is well. */
   get problem(): string | null {
     return this.#problem;
   }
@@ -52,21 +59,31 @@ export class ConfigReport {
     const { problem, write } = await this.#judge(stored);
     if (problem === this.#problem) return;
     this.#problem = problem;
+    this.#isDenied = stored.kind === "denied";
     this.#lastLineMs = nowMs;
     write();
   }
 
-  async #judge(stored: StoredConfig): Promise<{ problem: string | null; write: () => void }> {
+  async #judge(stored: StoredConfig): Promise<Verdict> {
+    switch (stored.kind) {
+      case "config":
+        return await this.#compare(stored.config);
+      case "unusable":
+        return this.#unusable(stored.problem);
+      case "denied":
+        return this.#denied(stored.key, stored.problem);
+    }
+  }
+
+  async #compare(stored: NetworkConfig): Promise<Verdict> {
     const { log } = this.#deps;
-    if (!stored.ok) return this.#unusable(stored.problem);
-    const changes = formatDifferences(configDifferences(this.#running, stored.config));
+    const changes = formatDifferences(configDifferences(this.#running, stored));
     if (changes.length === 0) {
-      const write = (): void =>
-        log.info("The network config in etcd is again the one that this agent works by");
-      return { problem: null, write };
+      const msg = this.#isDenied ? WATCHED_AGAIN : AS_BEFORE;
+      return { problem: null, write: () => log.info(msg) };
     }
     try {
-      await this.#deps.assertUsable(stored.config);
+      await this.#deps.assertUsable(stored);
     } catch (err) {
       if (!(err instanceof OverlayError)) throw err;
       return this.#unusable(err);
@@ -77,15 +94,28 @@ export class ConfigReport {
     };
   }
 
-  #unusable({ message: reason }: OverlayError): { problem: string; write: () => void } {
+  #unusable({ message: reason }: OverlayError): Verdict {
     return {
       problem: `not usable in etcd, mend it before an agent is restarted: ${reason}`,
       write: () => this.#deps.log.warn({ reason }, UNUSABLE),
     };
   }
+
+  /** The reason names the member of etcd that answered, and the next look may ask another: only the line has it. */
+  #denied(key: string, { message: reason }: OverlayError): Verdict {
+    return {
+      problem: `cannot be watched in etcd: give this agent's user the right to read ${key}`,
+      write: () => this.#deps.log.warn({ key, reason }, DENIED),
+    };
+  }
 }
 
+const AS_BEFORE = "The network config in etcd is again the one that this agent works by";
+const WATCHED_AGAIN =
+  "The network config in etcd can be watched again, it is the one that this agent works by";
 const CHANGED =
   "The network config in etcd has changed, forwarding as before; restart the agent to apply the change";
 const UNUSABLE =
   "The network config in etcd is not usable now, forwarding as before; mend it before an agent is restarted";
+const DENIED =
+  "The network config in etcd cannot be watched, forwarding as before; give the agent's user the right to read its key";

@@ -13,10 +13,17 @@ import type { LogLine } from "../../support/log-lines.ts";
 const PREFIX = "/coreos.com/network";
 const KEY = `${PREFIX}/config`;
 const BACK_AFTER_MS = 10_000;
+const LOOK_AGAIN_EVERY_MS = 60_000;
 const MISSING = "Cannot read the network config: key /coreos.com/network/config does not exist";
 
 const never = new AbortController().signal;
 const network = (text: string): string => `{"Network":"${text}"}`;
+
+function textOf(stored: StoredConfig): string {
+  if (stored.kind === "config") return stored.config.network.toString();
+  if (stored.kind === "denied") return `denied ${stored.key}`;
+  return stored.problem.message.split(";")[0] ?? "";
+}
 
 describe("followNetworkConfig beside a LeaseFollower", () => {
   let clock: FakeClock;
@@ -26,8 +33,10 @@ describe("followNetworkConfig beside a LeaseFollower", () => {
   let stop: AbortController;
   let running: Promise<void>;
   let seen: string[];
+  let draw: number;
 
   beforeEach(() => {
+    draw = 0.5; // spreads no interval
     clock = new FakeClock();
     registry = new MemoryRegistry(clock);
     seen = [];
@@ -45,16 +54,20 @@ describe("followNetworkConfig beside a LeaseFollower", () => {
     const recorded = recordLog();
     lines = recorded.lines;
     const onConfig = (stored: StoredConfig): void => {
-      seen.push(stored.ok ? stored.config.network.toString() : (stored.problem.message.split(";")[0] ?? ""));
+      seen.push(textOf(stored));
     };
     follower = new LeaseFollower({
       registry: asSeen,
       prefix: PREFIX,
       clock,
-      random: () => 0.5,
+      random: () => draw,
       log: recorded.log,
       onView: () => undefined,
-      beside: (signal) => followNetworkConfig({ registry: asSeen, prefix: PREFIX, onConfig }, signal),
+      beside: (signal) =>
+        followNetworkConfig(
+          { registry: asSeen, prefix: PREFIX, clock, random: () => draw, onConfig },
+          signal,
+        ),
       signal: stop.signal,
     });
     running = follower.run();
@@ -143,12 +156,67 @@ describe("followNetworkConfig beside a LeaseFollower", () => {
     expect(registry.watchCount).toBe(2);
   });
 
-  it("leaves the leases alone when the registry denies the key, and tells so", async () => {
+  describe("when the registry denies the key", () => {
     const denied = new OverlayError("ERR_REGISTRY_DENIED", "Cannot read a key: permission denied");
-    await follow(delegateTo(registry, { read: () => Promise.reject(denied) }));
-    await clock.advance(BACK_AFTER_MS);
-    expect(seen).toEqual(["Cannot read a key: permission denied"]);
-    expect(follower.status).toMatchObject({ isConnected: true, relists: 0 });
-    expect(lines).toEqual([]);
+    let hasRight: boolean;
+    let reads: number;
+    let asDenied: Registry;
+
+    beforeEach(() => {
+      hasRight = false;
+      reads = 0;
+      asDenied = delegateTo(registry, {
+        read: async (...args) => {
+          reads++;
+          if (!hasRight) throw denied;
+          return await registry.read(...args);
+        },
+      });
+    });
+
+    it("tells so and looks again once a minute, and leaves the leases alone", async () => {
+      await follow(asDenied);
+      expect(seen).toEqual([`denied ${KEY}`]);
+      await clock.advance(LOOK_AGAIN_EVERY_MS - 1);
+      expect(reads).toBe(1);
+      await clock.advance(1);
+      expect(reads).toBe(2);
+      await clock.advance(10 * LOOK_AGAIN_EVERY_MS);
+      expect(reads).toBe(12);
+      expect(new Set(seen)).toEqual(new Set([`denied ${KEY}`]));
+      expect(follower.status).toMatchObject({ isConnected: true, relists: 0 });
+      expect(lines).toEqual([]);
+    });
+
+    it("tells what is there once the right was given, and every write from then on", async () => {
+      await follow(asDenied);
+      await put(network("10.1.0.0/16"));
+      hasRight = true;
+      await put(network("10.2.0.0/16"));
+      await clock.advance(LOOK_AGAIN_EVERY_MS);
+      await put(network("10.3.0.0/16"));
+      expect(seen).toEqual([`denied ${KEY}`, "10.2.0.0/16", "10.3.0.0/16"]);
+      await clock.advance(10 * LOOK_AGAIN_EVERY_MS);
+      expect(reads).toBe(2);
+      expect(seen).toHaveLength(3);
+      expect(follower.status).toMatchObject({ isConnected: true, relists: 0, drift: 0 });
+      expect(lines).toEqual([]);
+    });
+
+    it("spreads its looks, lest a thousand agents ask in one moment", async () => {
+      draw = 0;
+      await follow(asDenied);
+      await clock.advance(0.9 * LOOK_AGAIN_EVERY_MS);
+      expect(reads).toBe(2);
+    });
+
+    it("looks when the watch on the leases stands again, and no longer for the time before", async () => {
+      await follow(asDenied);
+      registry.dropWatches();
+      await clock.advance(BACK_AFTER_MS);
+      expect(reads).toBe(2);
+      await clock.advance(LOOK_AGAIN_EVERY_MS);
+      expect(reads).toBe(3);
+    });
   });
 });

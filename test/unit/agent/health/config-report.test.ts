@@ -15,8 +15,24 @@ const UNKNOWN_BACKEND = '{"Network":"10.244.0.0/16","Backend":{"Type":"wireguard
 /** No operator can mend what looking at this one runs into. */
 const FAULTY_TYPE = "faulty";
 
-const stored = (text: string): StoredConfig => ({ ok: true, config: parseNetworkConfig(text) });
-const garbage: StoredConfig = { ok: false, problem: new OverlayError("ERR_CONFIG_INVALID", GARBAGE) };
+const stored = (text: string): StoredConfig => ({ kind: "config", config: parseNetworkConfig(text) });
+const garbage: StoredConfig = {
+  kind: "unusable",
+  problem: new OverlayError("ERR_CONFIG_INVALID", GARBAGE),
+};
+const KEY = "/coreos.com/network/config";
+const deniedBy = (endpoint: string): StoredConfig => ({
+  kind: "denied",
+  key: KEY,
+  problem: new OverlayError("ERR_REGISTRY_DENIED", `Cannot read a key: etcd at ${endpoint} denies it`),
+});
+const DENIED_PROBLEM = `cannot be watched in etcd: give this agent's user the right to read ${KEY}`;
+const DENIED_LINE = {
+  level: "warn",
+  msg: "The network config in etcd cannot be watched, forwarding as before; give the agent's user the right to read its key",
+  key: KEY,
+  reason: "Cannot read a key: etcd at 192.0.2.1:2379 denies it",
+};
 
 describe("ConfigReport", () => {
   let clock: FakeClock;
@@ -98,6 +114,32 @@ describe("ConfigReport", () => {
       "not usable in etcd, mend it before an agent is restarted: Cannot choose backend wireguard",
     );
     expect(lines.map(({ reason }) => reason)).toEqual(["Cannot choose backend wireguard"]);
+  });
+
+  it("names the right that is missing, in one line whichever endpoint denies it, and in one that it was given", async () => {
+    for (let look = 0; look < 10; look++)
+      expect(await problemAfter(deniedBy(`192.0.2.${1 + (look % 3)}:2379`))).toBe(DENIED_PROBLEM);
+    expect(lines).toEqual([DENIED_LINE]);
+    expect(await problemAfter(stored(RUNNING))).toBeNull();
+    expect(await problemAfter(stored(RUNNING))).toBeNull();
+    const given = {
+      level: "info",
+      msg: "The network config in etcd can be watched again, it is the one that this agent works by",
+    };
+    expect(lines).toEqual([DENIED_LINE, given]);
+    expect(await problemAfter(deniedBy("192.0.2.1:2379"))).toBe(DENIED_PROBLEM);
+    expect(lines).toEqual([DENIED_LINE, given, DENIED_LINE]);
+  });
+
+  it("tells of a change that was made while the right was missing as of any other", async () => {
+    await problemAfter(deniedBy("192.0.2.1:2379"));
+    expect(await problemAfter(stored(CHANGED))).toBe(CHANGED_PROBLEM);
+    expect(await problemAfter(stored(RUNNING))).toBeNull();
+    expect(lines.map(({ level, msg }) => [level, msg.split(",")[0]])).toEqual([
+      ["warn", "The network config in etcd cannot be watched"],
+      ["warn", "The network config in etcd has changed"],
+      ["info", "The network config in etcd is again the one that this agent works by"],
+    ]);
   });
 
   it("throws a fault of the program on, and blames nothing in etcd for it", async () => {

@@ -23,6 +23,8 @@ describe("followEngine", () => {
   let directory: string, dockerSocket: string;
   let engine: ScriptedEngine;
   let names: string[];
+  /** What the engine had been asked for at each telling of names. */
+  let tellings: { readonly names: string[]; readonly looks: number; readonly inspected: number }[];
   let stop: AbortController;
   let following: Promise<void>;
   const { log, lines } = recordLog();
@@ -33,6 +35,7 @@ describe("followEngine", () => {
     engine = new ScriptedEngine();
     engine.runs("web");
     names = [];
+    tellings = [];
     lines.length = 0;
     stop = new AbortController();
   });
@@ -45,7 +48,10 @@ describe("followEngine", () => {
 
   function follow(): void {
     const deps = { clock: systemClock, random: Math.random, log };
-    const onNames = ({ addresses }: HostNames): void => void (names = [...addresses.keys()]);
+    const onNames = ({ addresses }: HostNames): void => {
+      names = [...addresses.keys()];
+      tellings.push({ names, looks: engine.looks, inspected: engine.inspected.length });
+    };
     following = followEngine(
       { ...deps, dockerSocket, subnet: prefixOf("10.244.5.0/24"), onNames },
       stop.signal,
@@ -84,8 +90,11 @@ describe("followEngine", () => {
     await eventually(() => lines.length > 0, SOON);
     expect(lines[0]).toMatchObject({ level: "warn", msg: "Cannot follow Docker, will retry", dockerSocket });
     expect(JSON.stringify(lines[0])).toContain("nobody listens there; start Docker, or give --docker-socket");
+    const info = { level: "info", msg: "Docker tells its containers again" };
+    const recovered = () => eventually(() => expect(lines.at(-1)).toMatchObject(info), SOON); // a look has come to its end
     await engine.start(dockerSocket);
-    await eventually(() => expect(names).toEqual(["web"]), SOON);
+    await recovered();
+    expect(names).toEqual(["web"]);
 
     await engine.stop();
     await eventually(() => lines.filter(({ level }) => level === "warn").length === 2, SOON);
@@ -93,7 +102,7 @@ describe("followEngine", () => {
     engine.runs("db");
     await engine.start(dockerSocket);
     await eventually(() => expect(names).toEqual(["db"]), SOON);
-    expect(lines.at(-1)).toMatchObject({ level: "info", msg: "Docker tells its containers again" });
+    await recovered();
   });
 
   it("asks for events anew when they end", async () => {
@@ -125,6 +134,7 @@ describe("followEngine", () => {
     await engine.start(dockerSocket);
     follow();
     await eventually(() => expect(names).toEqual(["db", "shop", "shop.one", "web"]), SOON);
+    expect(tellings.map(({ looks }) => looks)).toEqual([1, 1]);
     const before = engine.looks;
     engine.tellEvent();
     await eventually(() => engine.looks > before, SOON);
@@ -153,12 +163,40 @@ describe("followEngine", () => {
     },
   );
 
+  /** So many containers that Docker answers for none of, and those of `more` behind them. */
+  function runsStuck(count: number, more: Readonly<Record<string, readonly string[]>> = {}): string[] {
+    const stuck = Array.from({ length: count }, (_, i) => `stuck-${100 + i}`);
+    engine.runsWithAliases({ ...Object.fromEntries(stuck.map((name) => [name, []])), ...more });
+    for (let i = 0; i < count; i++) engine.details.set(containerId(i), null);
+    return stuck;
+  }
+
+  it("names containers, and ends to, before it has asked for all of many that the engine is stuck with", async () => {
+    const all = runsStuck(64);
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => expect(names).toEqual(all), SOON);
+    expect(tellings[0]).toEqual({ names: all, looks: 1, inspected: 0 });
+    const remaining = runsStuck(63);
+    engine.tellEvent();
+    await eventually(() => expect(names).toEqual(remaining), SOON);
+    expect(engine.inspected.length).toBeLessThan(64);
+  });
+
+  it("learns aliases of a container behind as many as are asked for at once, all stuck", async () => {
+    const stuck = runsStuck(9, { web: ["shop"] });
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => expect(names).toEqual(["shop", ...stuck, "web"]), SOON);
+  });
+
   it("asks for no container whose id is a path of its own", async () => {
     engine.runs("web");
     engine.list = engine.list.replace(containerId(0), "../images");
     await engine.start(dockerSocket);
     follow();
-    await eventually(() => expect(names).toEqual(["web"]), SOON);
+    await eventually(() => engine.looks === 2, SOON); // the first has come to its end
+    expect(names).toEqual(["web"]);
     expect(engine.inspected).toEqual([]);
   });
 

@@ -7,7 +7,7 @@ import { OverlayError } from "../../net/overlay-error.ts";
 
 /** An engine that starts or is busy answers later: it is asked again. */
 const ANSWER_DEADLINE_MS = 5_000;
-/** Docker does not answer for a container that it is stuck with, and the others' names wait for this one. */
+/** Docker does not answer for a container that it is stuck with, and the next look waits for the question's end. */
 const INSPECT_DEADLINE_MS = 1_000;
 /** A thousand containers take about 1.5 MiB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;

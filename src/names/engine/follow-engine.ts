@@ -11,6 +11,7 @@ import { keepTrying } from "../keep-trying.ts";
 import type { HostNames } from "../record/host-names.ts";
 import { AliasReader } from "./alias-reader.ts";
 import { parseContainerList } from "./container-list.ts";
+import type { RunningContainer } from "./container-list.ts";
 import { nameContainers } from "./container-names.ts";
 import { hearEvents, listContainers } from "./docker-api.ts";
 
@@ -94,13 +95,20 @@ async function followOnce(
   }
 }
 
-async function look(
-  { dockerSocket, subnet, log, onNames }: FollowEngineOptions,
-  { told, aliases }: Memory,
-  signal: AbortSignal,
-): Promise<void> {
+/** Names are told with the aliases that are known, and again when more are: what has stopped is not answered meanwhile. */
+async function look(options: FollowEngineOptions, memory: Memory, signal: AbortSignal): Promise<void> {
+  const { dockerSocket, subnet } = options;
   const containers = parseContainerList(await listContainers(dockerSocket, signal), subnet);
-  const { names, skipped } = nameContainers(containers, await aliases.read(containers, signal));
+  tell(containers, options, memory);
+  if (await memory.aliases.learn(containers, signal)) tell(containers, options, memory);
+}
+
+function tell(
+  containers: readonly RunningContainer[],
+  { log, onNames }: FollowEngineOptions,
+  { told, aliases }: Memory,
+): void {
+  const { names, skipped } = nameContainers(containers, aliases.known);
   for (const name of skipped) {
     if (told.has(name) || told.size >= MAX_TOLD) continue;
     told.add(name);

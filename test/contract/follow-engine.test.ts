@@ -160,6 +160,9 @@ describe("followEngine", () => {
       expect(JSON.stringify(lines)).toContain(reason);
       engine.details.set(containerId(0), good);
       await eventually(() => expect(names).toEqual(["late", "shop", "stuck", "web"]), SOON);
+      expect(lines.slice(1)).toMatchObject([
+        { level: "info", msg: "Docker answers for every container again" },
+      ]);
     },
   );
 
@@ -181,6 +184,26 @@ describe("followEngine", () => {
     engine.tellEvent();
     await eventually(() => expect(names).toEqual(remaining), SOON);
     expect(engine.inspected.length).toBeLessThan(64);
+  });
+
+  it("tells of each container that the engine is stuck with, and of the end of it when there is none any more", async () => {
+    runsStuck(2, { web: [] });
+    const detail = engine.details.get(containerId(2)) ?? "";
+    await engine.start(dockerSocket);
+    follow();
+    await eventually(() => lines.length === 2, SOON);
+    expect(lines.map(({ container }) => container)).toEqual([0, 1].map(containerId));
+    const before = engine.looks;
+    engine.details.set(containerId(0), detail);
+    engine.tellEvent();
+    await eventually(() => engine.looks >= before + 2, SOON);
+    expect(lines).toHaveLength(2);
+    engine.runs("web"); // the other is gone
+    engine.tellEvent();
+    await eventually(() => lines.length > 2, SOON);
+    expect(lines.slice(2)).toMatchObject([
+      { level: "info", msg: "Docker answers for every container again" },
+    ]);
   });
 
   it("learns aliases of a container behind as many as are asked for at once, all stuck", async () => {

@@ -45,7 +45,7 @@ export class AliasReader {
    * for at the next calls. Rejects with the signal's reason when it is aborted.
    */
   async learn(containers: readonly RunningContainer[], signal: AbortSignal): Promise<boolean> {
-    const { clock } = this.#options;
+    const { clock, log } = this.#options;
     this.#keepOnly(containers);
     const knownBefore = this.#known.size;
     const unknown = this.#unknownOf(containers).values(); // shared by all who ask
@@ -57,6 +57,8 @@ export class AliasReader {
       }
     };
     await Promise.all(Array.from({ length: MAX_QUESTIONS_AT_ONCE }, ask));
+    if (this.#askedInVainMs.size === 0 && this.#failures.clear())
+      log.info("Docker answers for every container again");
     return this.#known.size > knownBefore;
   }
 
@@ -85,7 +87,7 @@ export class AliasReader {
     } catch (err) {
       if (!(err instanceof OverlayError)) throw err;
       this.#askedInVainMs.set(id, clock.nowMs());
-      if (this.#failures.isNews(err.message))
+      if (this.#failures.isNews(`${id} ${err.message}`))
         log.warn(
           { err, ...err.fields, container: id },
           "Cannot learn a container's network aliases, will retry",

@@ -1,5 +1,6 @@
 /** The frame of a long-running command: from its first line in the log to its exit status. */
 import type { Logger } from "pino";
+import { loadAddon } from "../addon/addon.ts";
 import { endProcess } from "./end-process.ts";
 import { abortOnStopSignals, exitOnFaults } from "./stop-signals.ts";
 
@@ -37,6 +38,7 @@ async function statusOf(
   signal: AbortSignal,
 ): Promise<number> {
   try {
+    loadAddon(); // the end may need it: without it nothing begins
     log.info({ pid: process.pid, ...options }, "Starting");
     await work(signal);
   } catch (err) {

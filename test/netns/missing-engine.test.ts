@@ -1,23 +1,16 @@
 /** An agent of a checkout in which the native packet engine was not built. */
-import { cp, mkdir, symlink } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { NODE_FLAGS } from "../../src/lab/host/node-flags.ts";
+import { copyProgram } from "../support/copied-program.ts";
 import { networkState } from "../support/host-snapshot.ts";
 import { createLab } from "../support/lab.ts";
 import type { Lab, LabAgent } from "../support/lab.ts";
 
-const ROOT = resolve(import.meta.dirname, "../..");
 const EXIT_FAILURE = 1;
 
 /** The command of a twill in the lab's folder that has all but the native engine. */
 async function programWithoutEngine(lab: Lab): Promise<string[]> {
-  const checkout = join(lab.directory, "checkout");
-  await mkdir(join(checkout, "build"), { recursive: true });
-  for (const path of ["src", "package.json", "build/twill_tun.node"])
-    await cp(join(ROOT, path), join(checkout, path), { recursive: true });
-  await symlink(join(ROOT, "node_modules"), join(checkout, "node_modules"));
-  return [process.execPath, ...NODE_FLAGS, join(checkout, "src/cli/main.mjs")];
+  return await copyProgram(join(lab.directory, "checkout"), ["twill_tun.node"]);
 }
 
 /** Lines of the log that are no mere information. */

@@ -97,7 +97,7 @@ function replyTo({ question, isPlain }: Query, zone: Zone | null, { rotation }: 
   return { ...reply, answers: fitting(question, reply.answers) };
 }
 
-/** As many as the length in front of the message can say; they are addresses, all of one size. */
+/** As many as the length in front of the message can say. Where they are many they are addresses, all of one size. */
 function fitting({ name }: Question, answers: readonly Answer[]): readonly Answer[] {
   const nameBytes = name.length + 2;
   const room = MAX_TCP_BYTES - HEADER_BYTES - OPT_BYTES - nameBytes - QUESTION_END_BYTES;

@@ -14,7 +14,7 @@ import { parseDnsName } from "../dns-name.ts";
 import { NamesBuilder } from "./host-names.ts";
 import type { HostNames } from "./host-names.ts";
 
-/** About a thousand names; a /24 has 254 addresses. */
+/** The 254 containers of a /24 with three further names each take about 50 KB. */
 export const MAX_RECORD_BYTES = 65_536;
 const SUBNET_NAME = /^([0-9.]{7,15})-([1-9]|[12][0-9]|30)$/;
 /** What stands around names and owners. */
@@ -46,25 +46,37 @@ export function parseNamesKey(prefix: string, key: string): Ipv4Prefix | null {
   return match === null ? null : Ipv4Prefix.parse(`${match[1] ?? ""}/${match[2] ?? ""}`);
 }
 
-/** The record's text, the same for the same names, and how many names and owners there was no room for. */
-export function formatNamesRecord({ addresses, owners }: HostNames): {
+/** A record as it is written, and how much of it there was no room for. */
+export interface NamesRecordText {
   readonly text: string;
-  readonly leftOut: number;
-} {
+  readonly leftOutNames: number;
+  readonly leftOutOwners: number;
+}
+
+/** The record's text, the same for the same names. Owners are left out before names. */
+export function formatNamesRecord({ addresses, owners }: HostNames): NamesRecordText {
   const names = [...addresses].map(([name, held]) => `${JSON.stringify(name)}:${JSON.stringify(held)}`);
   const owned = [...owners].map(
     ([value, owner]) => `"${new Ipv4Address(value).toString()}":${JSON.stringify(owner)}`,
   );
-  const members = takeFitting([...names, ...owned]);
-  const text = `{"names":{${members.slice(0, names.length).join(",")}},"owners":{${members.slice(names.length).join(",")}}}`;
-  return { text, leftOut: names.length + owned.length - members.length };
+  const fitting = countFitting([...names, ...owned]);
+  const fittingNames = Math.min(fitting, names.length);
+  const fittingOwners = fitting - fittingNames;
+  return {
+    text: `{"names":{${names.slice(0, fittingNames).join(",")}},"owners":{${owned.slice(0, fittingOwners).join(",")}}}`,
+    leftOutNames: names.length - fittingNames,
+    leftOutOwners: owned.length - fittingOwners,
+  };
 }
 
-/** Of a list of texts, all ASCII, as many as there is room for. */
-function takeFitting(members: readonly string[]): string[] {
+/** How many of these texts, all ASCII, there is room for. */
+function countFitting(members: readonly string[]): number {
   let bytes = FRAME_BYTES;
-  const end = members.findIndex((member) => (bytes += member.length + 1) > MAX_RECORD_BYTES);
-  return end < 0 ? [...members] : members.slice(0, end);
+  for (const [i, member] of members.entries()) {
+    bytes += member.length + 1; // with its comma
+    if (bytes > MAX_RECORD_BYTES) return i;
+  }
+  return members.length;
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Registry } from "../../subnet-lease/registry.ts";
 import { keepTrying } from "../keep-trying.ts";
 import type { HostNames } from "./host-names.ts";
 import { MAX_RECORD_BYTES, formatNamesRecord, namesKey } from "./names-record.ts";
+import type { NamesRecordText } from "./names-record.ts";
 
 /** Of the time to live: leaves two more tries before the record expires. */
 const RENEW_AT = 1 / 3;
@@ -36,7 +37,8 @@ export class NamesPublisher {
   readonly #key: string;
   readonly #bell = new Bell();
   #text: string | null = null;
-  #leftOut = 0;
+  /** The line that was logged of it, null while everything fits. */
+  #leftOut: string | null = null;
   #etcdLeaseId: bigint | null = null;
 
   constructor(options: PublishNamesOptions) {
@@ -46,14 +48,10 @@ export class NamesPublisher {
 
   /** These are the names from now on; before the first call nothing is written. */
   publish(names: HostNames): void {
-    const { text, leftOut } = formatNamesRecord(names);
-    if (text === this.#text) return;
-    this.#text = text;
-    if (leftOut > 0 && this.#leftOut === 0) {
-      const facts = { leftOut, maxBytes: MAX_RECORD_BYTES };
-      this.#options.log.warn(facts, "Too many names for one record, other hosts do not learn the last ones");
-    }
-    this.#leftOut = leftOut;
+    const record = formatNamesRecord(names);
+    this.#tellLeftOut(record); // what is left out is not in the text
+    if (record.text === this.#text) return;
+    this.#text = record.text;
     this.#bell.ring();
   }
 
@@ -94,6 +92,18 @@ export class NamesPublisher {
       throw new OverlayError("ERR_SUBNET_TAKEN", message, { key: this.#key });
     }
     log.debug({ key: this.#key, bytes: text.length }, "Names published");
+  }
+
+  #tellLeftOut({ leftOutNames, leftOutOwners }: NamesRecordText): void {
+    const line =
+      leftOutNames > 0
+        ? "Too many names for one record, other hosts do not learn the last ones"
+        : leftOutOwners > 0
+          ? "Too many names for one record, other hosts do not learn the last addresses' reverse names"
+          : null;
+    if (line !== null && line !== this.#leftOut)
+      this.#options.log.warn({ leftOutNames, leftOutOwners, maxBytes: MAX_RECORD_BYTES }, line);
+    this.#leftOut = line;
   }
 
   async #ensureLease(signal: AbortSignal): Promise<bigint> {

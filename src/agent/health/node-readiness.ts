@@ -10,11 +10,15 @@ import type { OverlayEvent } from "../overlay/overlay.ts";
 import { Readiness } from "./readiness.ts";
 import { RegistryContact } from "./registry-contact.ts";
 
+const NOT_FORWARDED_YET = "Forwarding does not run for the subnet yet";
+
 export class NodeReadiness {
   readonly #readiness: Readiness;
   readonly #contact: RegistryContact;
   /** etcd has answered, if only that there is no config. */
   #hasAnswered = false;
+  /** The subnet that is leased, or was by the last run. */
+  #leasedSubnet: Ipv4Prefix | null = null;
   /** The subnet that the backend was last seen open for. */
   #forwardedSubnet: Ipv4Prefix | null = null;
 
@@ -43,16 +47,16 @@ export class NodeReadiness {
   }
 
   onLease(state: LeaseState): void {
-    const subnet = subnetOf(state);
-    const isForwarded = subnet !== null && this.#forwardedSubnet?.equals(subnet) === true;
-    if (!isForwarded) this.#readiness.set("peers", "Forwarding does not run for the subnet yet");
+    this.#leasedSubnet = subnetOf(state);
+    if (!this.#isForwarded()) this.#readiness.set("peers", NOT_FORWARDED_YET);
     this.#readiness.set("lease", leaseProblem(state));
   }
 
   onForwarding({ outcome, isComplete }: Extract<OverlayEvent, { kind: "forwarding" }>): void {
     if (outcome.problem === null) this.#forwardedSubnet = outcome.subnet;
     if (outcome.problem === null && outcome.subnet !== null && isComplete) this.#readiness.set("start", null);
-    this.#readiness.set("peers", outcome.problem);
+    // What was begun before the lease moved may end after it.
+    this.#readiness.set("peers", outcome.problem ?? (this.#isForwarded() ? null : NOT_FORWARDED_YET));
   }
 
   /** `problem` says why there is no usable underlay, or why the node could not be moved to it. */
@@ -77,6 +81,10 @@ export class NodeReadiness {
   /** Silence has no event: to be called again and again. */
   onRegistry(follower: Pick<FollowerStatus, "isConnected" | "lastContactMs">): void {
     this.#readiness.set("registry", this.#contact.problem(follower));
+  }
+
+  #isForwarded(): boolean {
+    return this.#leasedSubnet !== null && this.#forwardedSubnet?.equals(this.#leasedSubnet) === true;
   }
 }
 

@@ -111,6 +111,8 @@ describe("NodeReadiness", () => {
     forward(null);
     readiness.onLease(held(OTHER_SUBNET));
     expect(readiness.reason).toBe("Forwarding does not run for the subnet yet");
+    forward(SUBNET); // begun before the lease moved
+    expect(readiness.reason).toBe("Forwarding does not run for the subnet yet");
     forward(OTHER_SUBNET);
     expect(readiness.reason).toBeNull();
   });

@@ -16,8 +16,8 @@ const FEW_WITHIN_MS = 5_000;
 const MANY_WITHIN_MS = 20_000;
 /** Twice the bar. Garbage counts, too. */
 const MAX_BYTES_PER_PEER = 16 * 1024;
-/** Config, leases before the own one is chosen, leases before the watch. */
-const LISTS_AND_READS = 3;
+/** Config, leases before the own one is chosen, leases before their watch, config before its watch. */
+const LISTS_AND_READS = 4;
 /** Port of the discard service; nobody listens, the packets only have to leave. */
 const DISCARD_PORT = 9;
 /** Packets at once: well below the TUN's queue of 500. */

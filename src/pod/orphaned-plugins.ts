@@ -1,7 +1,13 @@
-import { isRunning, processesThatMayHaveVariable } from "../files/process-identity.ts";
+import { isRunning, processesThatMayHaveVariable, processesWithVariable } from "../files/process-identity.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { PLUGIN_DEADLINE_MS } from "./cni-plugin.ts";
 import { pollUntil } from "./poll-until.ts";
+
+/**
+ * What variables a process has cannot be told while it becomes another program: 100 ms where it loses its CPU. One that hides
+ * them for longer does so by prctl(2), as anybody's process may, and is no plugin.
+ */
+const MAX_EXEC_MS = 2_000;
 
 /**
  * Waits until no CNI plugin works for this container any more. One does when the command that started it was killed: it
@@ -13,10 +19,7 @@ export async function waitForOrphanedPlugins(
   containerId: string,
   timeoutMs = PLUGIN_DEADLINE_MS,
 ): Promise<void> {
-  const look = (): number[] =>
-    processesThatMayHaveVariable(`CNI_CONTAINERID=${containerId}`)
-      .filter(isRunning)
-      .map(({ pid }) => pid);
+  const look = pluginFinder(`CNI_CONTAINERID=${containerId}`);
   if ((await pollUntil(() => (look().length === 0 ? true : null), timeoutMs)) !== null) return;
   const [pid] = look();
   if (pid === undefined) return;
@@ -24,4 +27,18 @@ export async function waitForOrphanedPlugins(
     "ERR_POD_FAILED",
     `process ${pid}, a CNI plugin that a killed command started, still works for it after ${timeoutMs / 1000} s; end it and try again`,
   );
+}
+
+/** Gives at each look the pids of those that have the variable, or may have it and have not hidden it for too long. */
+function pluginFinder(variable: string): () => number[] {
+  let hiddenSinceMs = new Map<number, number>();
+  return () => {
+    const maybe = processesThatMayHaveVariable(variable).filter(isRunning);
+    const certain = new Set(maybe.length === 0 ? [] : processesWithVariable(variable).map(({ pid }) => pid));
+    const nowMs = performance.now();
+    const hidden = maybe.map(({ pid }) => pid).filter((pid) => !certain.has(pid));
+    hiddenSinceMs = new Map(hidden.map((pid) => [pid, hiddenSinceMs.get(pid) ?? nowMs]));
+    const mayExec = hidden.filter((pid) => nowMs - (hiddenSinceMs.get(pid) ?? nowMs) < MAX_EXEC_MS);
+    return [...certain, ...mayExec];
+  };
 }

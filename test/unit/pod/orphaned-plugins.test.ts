@@ -1,7 +1,11 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { processesThatMayHaveVariable } from "../../../src/files/process-identity.ts";
 import { waitForOrphanedPlugins } from "../../../src/pod/orphaned-plugins.ts";
+import { buildCProgram } from "../../support/build-c-program.ts";
 
 const ID = `twill-pod-test-${process.pid}`;
 
@@ -38,5 +42,17 @@ describe("waitForOrphanedPlugins", () => {
   it("does not wait for those of others", async () => {
     await startPlugin(`${ID}-2`);
     await expect(waitForOrphanedPlugins(ID, 0)).resolves.toBeUndefined();
+  });
+
+  it("does not wait for long for one that hides what it was started with, as anybody's process may", async () => {
+    const source = join(import.meta.dirname, "../../support/hide-variables.c");
+    await using program = await buildCProgram(source, [], []);
+    const child = spawn(program.path, [], { stdio: ["ignore", "pipe", "inherit"] });
+    children.push(child);
+    await once(child.stdout, "data");
+    const hidden = processesThatMayHaveVariable(`CNI_CONTAINERID=${ID}`).map(({ pid }) => pid);
+    expect(hidden).toContain(child.pid);
+    await waitForOrphanedPlugins(ID, 20_000);
+    expect([child.exitCode, child.signalCode]).toEqual([null, null]);
   });
 });

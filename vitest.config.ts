@@ -1,4 +1,7 @@
+import { basename } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer } from "vitest/node";
+import type { TestSpecification } from "vitest/node";
 
 /** Cores that tests take where they do not measure. */
 const WORKERS = 2;
@@ -43,12 +46,24 @@ const UNMEASURED = [
   "vxlan-user-backend",
 ].map((name) => `test/netns/${name}.test.ts`);
 
+/** Files that take minutes begin before the others: none is left to run alone at the end. */
+const LONG = ["etcd-outage.test.ts", "image.test.ts"];
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONG.includes(basename(moduleId));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 /** Ends what hangs, and nothing that is only slow: the machine may be busy with something else. */
 const PATIENT = { testTimeout: 30_000, hookTimeout: 30_000 };
 const NETNS = { testTimeout: 120_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongFirst },
     projects: [
       // No root, no network, no waiting.
       {

@@ -88,9 +88,22 @@ export function processesWithVariable(variable: string): ProcessIdentity[] {
   return [...processesWhere((pid) => hasVariable(pid, variable) === true)];
 }
 
-/** The same, and those that are just becoming another program: what variables they have cannot be told for a moment. */
-export function processesThatMayHaveVariable(variable: string): ProcessIdentity[] {
-  return [...processesWhere((pid) => hasVariable(pid, variable) !== false)];
+/** A process that has a variable, or may have it. */
+export interface VariableHolder {
+  readonly process: ProcessIdentity;
+  /** False for one that is just becoming another program: what variables it has cannot be told for a moment. */
+  readonly isCertain: boolean;
+}
+
+/** {@link processesWithVariable}, and those of which it cannot be told. */
+export function processesThatMayHaveVariable(variable: string): VariableHolder[] {
+  const uncertain = new Set<number>();
+  const found = processesWhere((pid) => {
+    const isHeld = hasVariable(pid, variable);
+    if (isHeld === null) uncertain.add(pid);
+    return isHeld !== false;
+  });
+  return [...found].map((process) => ({ process, isCertain: !uncertain.has(process.pid) }));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { isRunning, processesThatMayHaveVariable, processesWithVariable } from "../files/process-identity.ts";
+import { isRunning, processesThatMayHaveVariable } from "../files/process-identity.ts";
 import { OverlayError } from "../net/overlay-error.ts";
 import { PLUGIN_DEADLINE_MS } from "./cni-plugin.ts";
 import { pollUntil } from "./poll-until.ts";
@@ -33,12 +33,17 @@ export async function waitForOrphanedPlugins(
 function pluginFinder(variable: string): () => number[] {
   let hiddenSinceMs = new Map<number, number>();
   return () => {
-    const maybe = processesThatMayHaveVariable(variable).filter(isRunning);
-    const certain = new Set(maybe.length === 0 ? [] : processesWithVariable(variable).map(({ pid }) => pid));
     const nowMs = performance.now();
-    const hidden = maybe.map(({ pid }) => pid).filter((pid) => !certain.has(pid));
-    hiddenSinceMs = new Map(hidden.map((pid) => [pid, hiddenSinceMs.get(pid) ?? nowMs]));
-    const mayExec = hidden.filter((pid) => nowMs - (hiddenSinceMs.get(pid) ?? nowMs) < MAX_EXEC_MS);
-    return [...certain, ...mayExec];
+    const before = hiddenSinceMs;
+    hiddenSinceMs = new Map();
+    const pids: number[] = [];
+    for (const { process, isCertain } of processesThatMayHaveVariable(variable)) {
+      if (!isRunning(process)) continue;
+      const { pid } = process;
+      const sinceMs = before.get(pid) ?? nowMs;
+      if (!isCertain) hiddenSinceMs.set(pid, sinceMs);
+      if (isCertain || nowMs - sinceMs < MAX_EXEC_MS) pids.push(pid);
+    }
+    return pids;
   };
 }

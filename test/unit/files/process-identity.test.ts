@@ -54,7 +54,7 @@ describe("processesThatMayHaveVariable", () => {
       await Promise.all(children.map((child) => once(child.stdout, "data")));
       const pids = children.map(({ pid }) => pid);
       for (let look = 0; look < 60; look++) {
-        const found = processesThatMayHaveVariable(mark).map(({ pid }) => pid);
+        const found = processesThatMayHaveVariable(mark).map(({ process: { pid } }) => pid);
         expect(found, `look ${look}`).toEqual(expect.arrayContaining(pids));
       }
     } finally {

@@ -51,7 +51,8 @@ describe("waitForOrphanedPlugins", () => {
     const child = spawn(program.path, [], { stdio: ["ignore", "pipe", "inherit"] });
     children.push(child);
     await once(child.stdout, "data");
-    const hidden = processesThatMayHaveVariable(`CNI_CONTAINERID=${ID}`).map(({ pid }) => pid);
+    const found = processesThatMayHaveVariable(`CNI_CONTAINERID=${ID}`);
+    const hidden = found.filter(({ isCertain }) => !isCertain).map(({ process: { pid } }) => pid);
     expect(hidden).toContain(child.pid);
     await expect(waitForOrphanedPlugins(ID, 20_000)).resolves.toBeUndefined();
     expect([child.exitCode, child.signalCode]).toEqual([null, null]);
